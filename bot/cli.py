@@ -1,0 +1,342 @@
+"""banduong: chat | ask | serve | cases | train | evaluate | check | purge."""
+
+import datetime as dt
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from bot import __version__
+from bot.app import App
+from bot.channels.sms_text import sms_text
+from bot.config import Config, load_config
+from bot.content_rules import check_content
+from bot.conversation.policy import VIETNAM
+from bot.conversation.risk import assess, escalation
+from bot.conversation.state import Turn
+from bot.errors import BanDuongError, ContentError
+from bot.hotline import cases as hotline_cases
+from bot.jobs import purge as purge_store
+from bot.messages import Address, InboundMessage
+from bot.nlu_rules import check_nlu
+from bot.understanding.evaluate import evaluate as evaluate_rows
+from bot.understanding.reading import Understanding
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+Channel = Annotated[str, typer.Option(help="telegram, sms, web or terminal: how the replies are worded")]
+
+
+def _say(text: str) -> None:
+    err.print(text)
+
+
+def _house(context: typer.Context) -> App:
+    return App(_config(context), progress=_say)
+
+
+def _config(context: typer.Context) -> Config:
+    return load_config(context.obj["config"])
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    config: Annotated[Path, typer.Option(help="the configuration file")] = Path("config.yml"),
+    debug: Annotated[bool, typer.Option(help="show where an error comes from")] = False,
+) -> None:
+    """Bạn Đường, companion on the road: a safe-migration bot for Viet Nam."""
+    context.obj = {"config": config, "debug": debug}
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(__version__)
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    text: Annotated[str | None, typer.Argument(help="one message")] = None,
+    batch: Annotated[
+        Path | None, typer.Option(help="a file of rows {id, text}; result rows go to standard output")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the whole understanding, as one JSON object")] = False,
+    channel: Channel = "terminal",
+) -> None:
+    """Put one message (or a file of them) to a fresh conversation. Nothing is written to the store."""
+    _known_channel(channel)
+    if (text is None) == (batch is None):
+        raise click.UsageError('Give one message, as in: banduong ask "TEXT", or a file with --batch.')
+    house = _house(context)
+    if batch is not None:
+        _ask_batch(house, batch, channel)
+    elif text is not None:
+        row, replies = _ask_one(house, "1", text, channel)
+        out.print(json.dumps(row, ensure_ascii=False, indent=2) if as_json else "\n\n".join(replies))
+
+
+def _ask_batch(house: App, path: Path, channel: str) -> None:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise click.UsageError(f"{path} cannot be read: give a UTF-8 file with one JSON object a line.") from None
+    failed = False
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        row = _batch_row(house, line, number, channel)
+        failed = failed or "error" in row
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _batch_row(house: App, line: str, number: int, channel: str) -> dict[str, Any]:
+    try:
+        given = json.loads(line)
+        row_id, text = given["id"], given["text"]
+    except (ValueError, KeyError, TypeError):
+        return {"id": None, "line": number, "error": "not a JSON object with id and text"}
+    if not isinstance(text, str):
+        return {"id": row_id, "line": number, "error": "text is not a string"}
+    return _ask_one(house, row_id, text, channel)[0]
+
+
+def _ask_one(house: App, row_id: object, text: str, channel: str) -> tuple[dict[str, Any], list[str]]:
+    rehearsal = house.rehearsal(channel)
+    reading, turn = rehearsal.say(text)
+    replies = rehearsal.rendered(turn)
+    return {"id": row_id, **_labels(house, reading), "reply": replies}, replies
+
+
+def _labels(house: App, reading: Understanding) -> dict[str, Any]:
+    risk = assess(reading.flags, reading.signs, house.library.red_flags) if reading.kind == "offer" else None
+    return {
+        "language": reading.language,
+        "kind": reading.kind,
+        "topic": reading.topic,
+        "risk": risk.level if risk else None,
+        "flags": sorted(reading.flags),
+        "evidence": {flag: list(words) for flag, words in sorted(reading.flags.items())},
+        "escalate": escalation(reading, risk.level if risk else None),
+        "confidence": round(reading.confidence, 4),
+        "backend": reading.backend,
+    }
+
+
+@app.command()
+def chat(
+    context: typer.Context,
+    channel: Channel = "terminal",
+    record: Annotated[Path | None, typer.Option(help="write the talk as a dialog test")] = None,
+) -> None:
+    """Talk to the bot in the terminal, with the real engine and the real store. Ctrl-D ends."""
+    _known_channel(channel)
+    house = _house(context)
+    processor = house.processor
+    shadow = house.rehearsal(channel)  # the same talk, to write down what each turn was
+    address = Address(channel, f"terminal-{uuid.uuid4()}")
+    talk: list[dict[str, Any]] = []
+    err.print(house.library.say("chat_hint", "vi", "text"))
+    while (text := _read_line()) is not None:
+        now = dt.datetime.now(dt.UTC)
+        message = InboundMessage(address, str(uuid.uuid4()), text, now)
+        for reply in processor.handle(message):
+            out.print(reply.text if not reply.buttons else f"{reply.text}\n{_button_line(reply.buttons)}")
+            if channel == "sms":
+                err.print(f"[{sms_text(reply.text).segments} SMS]")
+            out.print()
+        if record:
+            talk.append(_heard(text, shadow.say(text, now)[1]))
+    if record and talk:
+        record.write_text(
+            yaml.safe_dump({"about": "", "channel": channel, "talk": talk}, allow_unicode=True, sort_keys=False),
+            encoding="utf-8",
+        )
+        err.print(str(record))
+
+
+def _read_line() -> str | None:
+    try:
+        return input("> " if sys.stdin.isatty() else "")
+    except (EOFError, KeyboardInterrupt):
+        return None
+
+
+def _button_line(buttons: tuple[str, ...]) -> str:
+    return " · ".join(f"{number} {label}" for number, label in enumerate(buttons, 1))
+
+
+def _heard(text: str, turn: Turn) -> dict[str, Any]:
+    heard: dict[str, Any] = {"say": text, "hear": [reply.name for reply in turn.replies]}
+    if turn.events:
+        heard["events"] = [type(event).__name__ for event in turn.events]
+    return heard
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+) -> None:
+    """Serve the web chat."""
+    from bot.web.server import run
+
+    run(_house(context), host=host, port=port, say=_say)
+
+
+cases_app = typer.Typer(no_args_is_help=True, help="The hotline cases, until the console comes.", rich_markup_mode=None)
+app.add_typer(cases_app, name="cases")
+
+
+@cases_app.command("list")
+def cases_list(
+    context: typer.Context, ended: Annotated[bool, typer.Option("--all", help="closed and erased ones too")] = False
+) -> None:
+    """The queue: the gravest first, then who has waited longest."""
+    with _house(context).database.begin() as connection:
+        found = hotline_cases.queue(connection, include_ended=ended)
+    table = Table("case", "priority", "kind", "status", "about", "minor", "watched", "country", "opened", box=None)
+    for case in found:
+        table.add_row(
+            case.reference, case.priority, case.kind, case.status, case.about, _mark(case.minor), _mark(case.watched),
+            case.country or "-", case.opened_at.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M"),
+        )  # fmt: skip
+    out.print(table if found else "No case is open.")
+
+
+@cases_app.command("show")
+def cases_show(
+    context: typer.Context, reference: Annotated[str, typer.Argument(help="the case, as in the list")]
+) -> None:
+    """One case with its timeline. Reading it is written down."""
+    house = _house(context)
+    with house.database.begin() as connection:
+        found = hotline_cases.show(connection, house.database.keyring, reference)
+    if found is None:
+        raise click.UsageError(f"There is no case {reference}: see `banduong cases list --all`.")
+    case, events = found
+    out.print(f"{case.reference}  {case.priority}  {case.kind}  {case.status}  {', '.join(case.flags) or '-'}")
+    for event in events:
+        body = "; ".join(f"{name}: {value}" for name, value in event.body.items())
+        out.print(f"{event.at.astimezone(VIETNAM):%Y-%m-%d %H:%M:%S}  {event.kind:8}  {body}")
+
+
+def _mark(value: bool) -> str:
+    return "yes" if value else "-"
+
+
+@app.command()
+def train(context: typer.Context) -> None:
+    """Learn from nlu/data and keep the model."""
+    house = _house(context)
+    classifier = house.classifier
+    out.print(f"{len(classifier.word_counts)} words known; model in {house.config.home / 'model'}")
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    rows: Annotated[Path | None, typer.Argument(help="labelled rows; default nlu/eval/personas.jsonl")] = None,
+) -> None:
+    """Measure the understanding on labelled messages that it never learned from."""
+    house = _house(context)
+    path = rows or house.config.nlu_folder / "eval" / "personas.jsonl"
+    table = Table("measure", "value", "of", box=None)
+    for name, value, count in evaluate_rows(path, house.interpreter, house.library.red_flags):
+        table.add_row(name, f"{value:.3f}" if value is not None else "-", str(count))
+    out.print(table)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    today: Annotated[str | None, typer.Option(help="as if it were this day, YYYY-MM-DD")] = None,
+) -> None:
+    """Look over content, nlu data, configuration and database; every error names file, entry and mend."""
+    house = _house(context)
+    day = dt.date.fromisoformat(today) if today else dt.datetime.now(VIETNAM).date()
+    problems = [*check_content(house.library, day), *check_nlu(house.config.nlu_folder, house.library)]
+    for problem in problems:
+        (err if problem.level == "error" else out).print(f"{problem.level}: {problem}")
+    _ = house.database
+    if house.missing_reporting_policy():
+        out.print(
+            "warning: content/policy/reporting.yml is not filled in; production will refuse to start (docs/deployer.md)"
+        )
+    errors = sum(problem.level == "error" for problem in problems)
+    out.print(f"{len(house.library.answers)} answers, {errors} errors, {len(problems) - errors} warnings")
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def purge(context: typer.Context) -> None:
+    """Forget what has outlived its purpose: idle conversations, sent texts, old cases."""
+    house = _house(context)
+    idle = dt.timedelta(minutes=house.config.bot.conversation.idle_minutes)
+    removed = purge_store(house.database, dt.datetime.now(dt.UTC), idle)
+    out.print(", ".join(f"{count} {name}" for name, count in removed.items()))
+
+
+def _known_channel(channel: str) -> None:
+    if channel not in ("telegram", "sms", "web", "terminal"):
+        raise click.UsageError(f"'{channel}' is no channel: use telegram, sms, web or terminal.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; the exit status is 0 good, 1 the work failed, 2 wrong usage or configuration."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--debug" in given:
+        return _run(given)
+    try:
+        return _run(given)
+    except ContentError as error:
+        _say(str(error))
+        _say(f"{len(error.problems)} problems in content: mend them and try again.")
+        return error.exit_status
+    except BanDuongError as error:
+        _say(str(error))
+        return error.exit_status
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        _say(
+            f"{error.strerror or error.__class__.__name__}: {error.filename or 'a file'} could not be used; free it and try again."
+        )
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    command: Callable[..., Any] = typer.main.get_command(app)
+    try:
+        result = command(args=arguments, prog_name="banduong", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        _say(error.format_message())
+        return 2
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return 1
+
+
+def run_and_exit() -> None:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run_and_exit()

@@ -1,0 +1,120 @@
+"""config.yml and the environment -> Config. An error names the file, the key and what is allowed."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bot.content import load_yaml
+from bot.errors import ConfigError
+
+HOME_VARIABLE = "BANDUONG_HOME"
+DATABASE_VARIABLE = "BANDUONG_DATABASE_URL"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NluConfig(Section):
+    backend: Literal["embedded"] = "embedded"
+    folder: Path = Path("nlu")
+    sure: float = Field(0.45, gt=0, lt=1, description="answer at once from this confidence on")
+    maybe: float = Field(0.15, gt=0, lt=1, description="below this the bot says that it did not understand")
+
+
+class ConversationConfig(Section):
+    idle_minutes: int = Field(30, ge=1, le=30, description="state is forgotten after so many idle minutes")
+    pause_minutes: int = Field(10, ge=1, le=30, description="after such a pause nothing the person told is repeated")
+    longest_text: int = Field(4000, ge=500, le=10000, description="characters of one message that are read")
+
+
+class HotlineConfig(Section):
+    staffed: bool = Field(default=False, description="whether people really read the queue; the bot says so truthfully")
+
+
+class WebConfig(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    leave_to: str = Field("https://www.google.com/search?q=thoi+tiet", pattern="^https://")
+    messages_per_minute: int = Field(30, ge=1)
+
+
+class BotConfig(Section):
+    deployment: Literal["trial", "production"] = "trial"
+    content: Path = Path("content")
+    nlu: NluConfig = NluConfig()
+    conversation: ConversationConfig = ConversationConfig()
+    hotline: HotlineConfig = HotlineConfig()
+    web: WebConfig = WebConfig()
+
+
+class Config(BaseModel):
+    """Everything the deployer decides. `home` holds database, keys and cached model; `root` is config.yml's folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: Path
+    home: Path
+    database_url: str
+    bot: BotConfig
+    nlu_pipeline: tuple[Any, ...] = ()
+
+    @property
+    def content_folder(self) -> Path:
+        return self.root / self.bot.content
+
+    @property
+    def nlu_folder(self) -> Path:
+        return self.root / self.bot.nlu.folder
+
+
+def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """Reads config.yml; keys beside `bot:` belong to Rasa and are left alone."""
+    environment = os.environ if environment is None else environment
+    data = _read(path)
+    root = path.resolve().parent
+    home = Path(environment.get(HOME_VARIABLE) or root / "var").resolve()
+    try:
+        section = BotConfig.model_validate(data.get("bot") or {})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(path, problem) for problem in error.errors())) from None
+    url = environment.get(DATABASE_VARIABLE) or f"sqlite:///{home / 'banduong.db'}"
+    return Config(root=root, home=home, database_url=url, bot=section)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = load_yaml(path)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing: run from the project's folder, or name it with --config FILE.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: not valid YAML: mend the indentation or the quotes.") from None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{path} cannot be read: make it a readable UTF-8 text file.") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold keys such as 'bot:'; restore it from the repository.")
+    return data
+
+
+def _sentence(path: Path, problem: Any) -> str:
+    key = ".".join(["bot", *(str(part) for part in problem["loc"])])
+    if problem["type"] == "extra_forbidden":
+        parent = _section_at(problem["loc"][:-1])
+        return f"{path}: {key} is not a known key; known here: {', '.join(sorted(parent.model_fields))}."
+    return f"{path}: {key}: {problem['msg'].lower()}."
+
+
+def _section_at(loc: tuple[Any, ...]) -> type[BaseModel]:
+    section: type[BaseModel] = BotConfig
+    for part in loc:
+        annotation = section.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        section = annotation
+    return section

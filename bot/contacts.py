@@ -1,0 +1,101 @@
+"""People by their addresses: found by a keyed look-up, stored sealed, forgotten on their word."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from bot.messages import Address
+from bot.store.crypto import Keyring
+from bot.store.database import new_id
+from bot.store.tables import addresses, consents
+
+
+@dataclass(frozen=True)
+class Contact:
+    """One address of a person, as a row."""
+
+    id: str
+    address: Address
+
+
+def find_or_create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:
+    """The row of this address, locked for the rest of the transaction, so that two messages of one person wait for each other."""
+    lookup = keyring.lookup(address.channel, address.identifier)
+    found = connection.execute(
+        select(addresses.c.id)
+        .where(addresses.c.channel == address.channel, addresses.c.lookup == lookup)
+        .with_for_update()
+    ).scalar()
+    if found:
+        return Contact(found, address)
+    row_id = new_id()
+    connection.execute(
+        insert(addresses).values(
+            id=row_id,
+            channel=address.channel,
+            lookup=lookup,
+            sealed_identifier=keyring.seal(address.identifier, f"addresses|{row_id}|sealed_identifier"),
+            created_at=now,
+        )
+    )
+    return Contact(row_id, address)
+
+
+def set_silent(connection: Connection, contact: Contact, since: dt.datetime | None) -> None:
+    """S-03: from now on (or no longer) nothing may go out to this address before the person writes."""
+    connection.execute(update(addresses).where(addresses.c.id == contact.id).values(silent_since=since))
+
+
+def record_consent(
+    connection: Connection,
+    keyring: Keyring,
+    contact: Contact,
+    *,
+    purpose: str,
+    basis: str,
+    reason: str,
+    now: dt.datetime,
+    words: str | None = None,
+    version: str | None = None,
+) -> str:
+    """Writes one consent, or the emergency that stands in its place, and returns its id."""
+    row_id = new_id()
+    connection.execute(
+        insert(consents).values(
+            id=row_id,
+            address_id=contact.id,
+            purpose=purpose,
+            basis=basis,
+            version=version,
+            reason=reason,
+            sealed_words=keyring.seal(words, f"consents|{row_id}|sealed_words") if words is not None else None,
+            given_at=now,
+        )
+    )
+    return row_id
+
+
+def withdraw_consent(connection: Connection, contact: Contact, purpose: str, now: dt.datetime) -> None:
+    connection.execute(
+        update(consents)
+        .where(consents.c.address_id == contact.id, consents.c.purpose == purpose, consents.c.withdrawn_at.is_(None))
+        .values(withdrawn_at=now)
+    )
+
+
+def has_consented(connection: Connection, contact: Contact, purpose: str) -> bool:
+    found = connection.execute(
+        select(consents.c.id).where(
+            consents.c.address_id == contact.id, consents.c.purpose == purpose, consents.c.withdrawn_at.is_(None)
+        )
+    ).first()
+    return found is not None
+
+
+def forget(connection: Connection, contact: Contact, now: dt.datetime) -> None:
+    """Removes the address and everything that hangs on it. Of consents only date and purpose remain, without the person."""
+    connection.execute(
+        update(consents).where(consents.c.address_id == contact.id).values(sealed_words=None, withdrawn_at=now)
+    )
+    connection.execute(delete(addresses).where(addresses.c.id == contact.id))

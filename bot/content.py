@@ -1,0 +1,399 @@
+"""content/ -> Library. Everything a person reads, checked for shape as it is read.
+
+The rules of wording (promises, neutral openings, lengths, sources) are in `bot.content_rules`; here is only what the
+running service needs: texts with their numbers filled in, and the date on which each falls silent.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bot.errors import ContentError
+
+SmsOrText = Literal["text", "sms"]
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+FALLBACK_ANSWER = "hotline_pointer"
+
+
+class Entry(BaseModel):
+    """Base of everything read from content/: frozen, and refuses a key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=False)
+
+
+def _date(value: object) -> object:
+    return dt.date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _loose_date(value: object) -> object:
+    return value.isoformat() if isinstance(value, dt.date) else (str(value) if value is not None else None)
+
+
+Day = Annotated[dt.date, BeforeValidator(_date)]
+
+
+class Source(Entry):
+    """Where a fact comes from. `date` is as the page gives it: a day, a month, a year or nothing."""
+
+    url: str
+    date: Annotated[str | None, BeforeValidator(_loose_date)] = None
+
+
+class Text(Entry):
+    """The same words in Vietnamese and English."""
+
+    vi: str
+    en: str
+
+    def in_language(self, language: str) -> str:
+        return self.en if language == "en" else self.vi
+
+
+class Hotline(Entry):
+    """A number that may reach a villager. `never_silent` numbers are shown even when their check is overdue."""
+
+    id: str
+    name: Text
+    number: str
+    country: str
+    sources: tuple[Source, ...] = Field(min_length=1)
+    checked: Day
+    expires: Day
+    never_silent: bool = False
+
+    def is_fresh(self, today: dt.date) -> bool:
+        return self.never_silent or today <= self.expires
+
+
+class Answer(Entry):
+    """The reviewed answer to one kind of question. `next` are up to three choices: answer ids or actions."""
+
+    id: str
+    title: Text
+    sms: Text
+    text: Text
+    next: tuple[str, ...] = Field(min_length=1, max_length=3)
+    sources: tuple[Source, ...] = Field(min_length=1)
+    checked: Day
+    expires: Day
+    status: Literal["sure", "verify_first"] = "sure"
+
+    @property
+    def topic(self) -> str:
+        return self.id.split("/", 1)[0]
+
+
+class Topic(Entry):
+    id: str
+    title: Text
+
+
+class AnswerFile(Entry):
+    topic: Topic
+    answers: tuple[Answer, ...]
+
+
+class Response(Entry):
+    """A thing the bot says in the conversation itself. `sms` is a shorter wording for SMS, `others` other languages."""
+
+    text: Text
+    sms: Text | None = None
+    choices: tuple[str, ...] = ()
+    fragment: bool = False  # only ever part of another text
+    others: Mapping[str, str] = Field(default_factory=dict)
+
+    def wording(self, form: SmsOrText) -> Text:
+        return self.sms if form == "sms" and self.sms else self.text
+
+
+class RedFlag(Entry):
+    """A warning sign. `cues` and `unless` are regular expressions over folded, normalised text."""
+
+    id: str
+    strength: Literal["strong", "weak"]
+    needs_context: bool = False  # its cues are too loose to stand without the tagger's assent
+    contradicted_by: str | None = None  # the sign that says the opposite
+    rank: int
+    title: Text
+    why: Text
+    do: Text
+    ask: Text | None = None
+    cues: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = Field(min_length=1)
+
+
+class Sign(Entry):
+    """Something a message shows that is no red flag. `vouches`: it speaks for an offer."""
+
+    id: str
+    vouches: bool = False
+    title: Text | None = None
+    cues: tuple[str, ...]
+    unless: tuple[str, ...] = ()
+
+
+class EmergencyRule(Entry):
+    id: str
+    certain: bool = False
+    cues: tuple[str, ...]
+    unless: tuple[str, ...] = ()
+
+
+class EmergencyEvidence(Entry):
+    """Rules, and what each kind of evidence weighs (log-odds) against the threshold."""
+
+    threshold: float
+    weights: Mapping[str, float]
+    rules: tuple[EmergencyRule, ...]
+    calm: tuple[str, ...]
+
+
+class Outcome(Entry):
+    """What a yes or a no to a question shows."""
+
+    flag: str | None = None
+    sign: str | None = None
+    danger: bool = False
+
+
+class Question(Entry):
+    """One question of a form. `other_subject`: its wording where the matter is somebody else's."""
+
+    id: str
+    ask: Text
+    other_subject: Text | None = None
+    where: Literal["abroad", "home", "anywhere"] = "anywhere"
+    free_text: bool = False
+    yes: Outcome = Outcome()
+    no: Outcome = Outcome()
+
+    @property
+    def settled_by(self) -> set[str]:
+        """Flags and signs after which there is no need to ask."""
+        return {name for outcome in (self.yes, self.no) for name in (outcome.flag, outcome.sign) if name}
+
+
+class Form(Entry):
+    most: int = Field(ge=1, le=5)
+    questions: tuple[Question, ...]
+
+
+class Province(Entry):
+    code: str
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
+class Country(Entry):
+    """A place of work. `unrealistic_pay` is the monthly VND from which a promise to an unskilled worker is a red flag."""
+
+    code: str
+    name: Text
+    aliases: tuple[str, ...]
+    short: tuple[str, ...] = ()
+    towns: tuple[str, ...] = ()
+    unrealistic_pay: int | None = None
+    unrealistic_online: int | None = None  # the same for "tasks" done on a phone
+    compounds: bool = False
+    hotlines: tuple[str, ...] = ()
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+class Library:
+    """All content of one folder, with every `{number}` filled in."""
+
+    def __init__(self, folder: Path) -> None:
+        reader = _Reader(folder)
+        self.folder = folder
+        self.hotlines = _by_id(reader.entries("hotlines.yml", "hotlines", Hotline))
+        files = [reader.model(path, AnswerFile) for path in reader.glob("answers/*.yml")]
+        self.topics = {file.topic.id: file.topic for file in files if file}
+        self.answers = _by_id(answer for file in files if file for answer in file.answers)
+        self.responses = reader.mapping("responses.yml", "responses", Response)
+        self.actions = reader.mapping("responses.yml", "actions", Text)
+        self.red_flags = _by_id(reader.entries("red_flags.yml", "flags", RedFlag))
+        self.provinces = reader.entries("provinces.yml", "provinces", Province)
+        self.countries = {c.code: c for c in reader.entries("countries.yml", "countries", Country)}
+        self.currencies: dict[str, int] = reader.raw("countries.yml").get("currencies", {})
+        self.currency_of: dict[str, str] = reader.raw("countries.yml").get("currency_of", {})
+        self.signs = _by_id(reader.entries("signs.yml", "signs", Sign))
+        self.emergencies = reader.whole("emergencies.yml", EmergencyEvidence)
+        forms = {name: reader.entry("forms.yml", form, Form, name) for name, form in reader.raw("forms.yml").items()}
+        self.forms = {name: form for name, form in forms.items() if form}
+        self.commands: dict[str, list[str]] = reader.raw("commands.yml")
+        if reader.problems:
+            raise ContentError(reader.problems)
+
+    # -- texts ------------------------------------------------------------------------------------------------------
+
+    def answer(self, answer_id: str, today: dt.date) -> Answer | None:
+        """The answer, or None when it or a number in it must not be sent any more."""
+        answer = self.answers.get(answer_id)
+        if answer is None or today > answer.expires:
+            return None
+        numbers = (self.hotlines[name] for name in placeholders(answer) if name in self.hotlines)
+        return answer if all(number.is_fresh(today) for number in numbers) else None
+
+    def title(self, target: str, language: str) -> str:
+        """The label of a choice: an action's name or an answer's title."""
+        text = self.actions.get(target) or self.answers[target].title
+        return text.in_language(language)
+
+    def fill(self, text: str, language: str, form: SmsOrText, values: Mapping[str, str] | None = None) -> str:
+        """`text` with hotline numbers, shared notices and `values` in place of its {placeholders}."""
+        known = {**self._numbers, **self._notices[language, form], **(values or {})}
+        return PLACEHOLDER.sub(lambda match: known[match[1]], text)
+
+    def say(self, name: str, language: str, form: SmsOrText, values: Mapping[str, str] | None = None) -> str:
+        response = self.responses[name]
+        if language in response.others:
+            wording = response.others[language]
+        else:
+            wording = response.wording(form).in_language(language)
+        return self.fill(wording, language, form, values)
+
+    @cached_property
+    def _numbers(self) -> dict[str, str]:
+        return {hotline.id: hotline.number for hotline in self.hotlines.values()}
+
+    @cached_property
+    def _notices(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The shared sentences (`call_111` ...) that other texts pull in by name."""
+        forms: tuple[SmsOrText, ...] = ("text", "sms")
+        return {
+            (language, form): {
+                name: PLACEHOLDER.sub(
+                    lambda match: self._numbers[match[1]], response.wording(form).in_language(language)
+                )
+                for name, response in self.responses.items()
+                if name.startswith("call_")
+            }
+            for language in ("vi", "en", "lo", "th", "km", "zh")
+            for form in forms
+        }
+
+    # -- freshness --------------------------------------------------------------------------------------------------
+
+    def expiring(self, today: dt.date, within_days: int = 30) -> Iterator[tuple[str, dt.date]]:
+        """(id, day) of every answer and number whose check runs out within `within_days`, soonest first."""
+        limit = today + dt.timedelta(days=within_days)
+        dated = [(entry.id, entry.expires) for entry in (*self.answers.values(), *self.hotlines.values())]
+        yield from sorted((pair for pair in dated if pair[1] <= limit), key=lambda pair: (pair[1], pair[0]))
+
+
+def placeholders(entry: Answer | Response) -> set[str]:
+    """Names in {braces} anywhere in the entry's wordings."""
+    texts = [entry.text, *([entry.sms] if entry.sms else [])]
+    return {match for text in texts for wording in (text.vi, text.en) for match in PLACEHOLDER.findall(wording)}
+
+
+def _by_id(entries: Any) -> dict[str, Any]:
+    return {entry.id: entry for entry in entries}
+
+
+class _Reader:
+    """Reads YAML into models and gathers every problem, so that an editor sees all of them at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[str] = []
+        self._cache: dict[Path, Any] = {}
+        if not folder.is_dir():
+            raise ContentError(
+                [f"{folder} is missing: run from the project's folder, or set bot.content in config.yml"]
+            )
+
+    def glob(self, pattern: str) -> list[Path]:
+        return sorted(self.folder.glob(pattern))
+
+    def raw(self, name: str) -> Any:
+        return self._load(self.folder / name) or {}
+
+    def entries(self, name: str, key: str, model: type[EntryT]) -> tuple[EntryT, ...]:
+        path = self.folder / name
+        rows = (self._load(path) or {}).get(key)
+        if not isinstance(rows, list):
+            self.problems.append(f"{name}: needs a list under '{key}:'")
+            return ()
+        found = [self._validate(path, row, model) for row in rows]
+        ids = [getattr(entry, "id", None) or getattr(entry, "code", None) for entry in found if entry]
+        self.problems += [f"{name}: {i} stands there twice: remove one" for i in {i for i in ids if ids.count(i) > 1}]
+        return tuple(entry for entry in found if entry)
+
+    def mapping(self, name: str, key: str, model: type[EntryT]) -> dict[str, EntryT]:
+        path = self.folder / name
+        rows = (self._load(path) or {}).get(key)
+        if not isinstance(rows, dict):
+            self.problems.append(f"{name}: needs names under '{key}:'")
+            return {}
+        found = {entry_name: self._validate(path, row, model, entry_name) for entry_name, row in rows.items()}
+        return {entry_name: entry for entry_name, entry in found.items() if entry}
+
+    def entry(self, name: str, row: Any, model: type[EntryT], entry_name: str) -> EntryT | None:
+        return self._validate(self.folder / name, row, model, entry_name)
+
+    def whole(self, name: str, model: type[EntryT]) -> EntryT:
+        """A file that is one entry; a broken one stops the reading at once."""
+        found = self.model(self.folder / name, model)
+        if found is None:
+            raise ContentError(self.problems)
+        return found
+
+    def model(self, path: Path, model: type[EntryT]) -> EntryT | None:
+        return self._validate(path, self._load(path), model)
+
+    def _load(self, path: Path) -> Any:
+        if path not in self._cache:
+            self._cache[path] = self._parse(path)
+        return self._cache[path]
+
+    def _parse(self, path: Path) -> Any:
+        name = path.relative_to(self.folder)
+        try:
+            return load_yaml(path)
+        except FileNotFoundError:
+            self.problems.append(f"{name} is missing: restore it from the repository")
+        except (OSError, UnicodeDecodeError) as error:
+            self.problems.append(f"{name} cannot be read ({error.__class__.__name__}): save it as UTF-8 text")
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f", line {mark.line + 1}" if mark else ""
+            self.problems.append(f"{name}{where}: not valid YAML: mend the indentation or quote the text")
+        return None
+
+    def _validate(self, path: Path, row: Any, model: type[EntryT], name: str | None = None) -> EntryT | None:
+        try:
+            return model.model_validate(row)
+        except ValidationError as error:
+            label = name or (row.get("id") or row.get("code") if isinstance(row, dict) else None) or "entry"
+            self.problems += [
+                f"{path.relative_to(self.folder)}: {label}: "
+                f"{'.'.join(str(part) for part in problem['loc']) or 'it'}: {problem['msg'].lower()}"
+                for problem in error.errors()
+            ]
+            return None
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader, with `yes`, `no`, `on` and `off` left as words: they are names here."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def load_yaml(path: Path) -> Any:
+    """One YAML file, read safely."""
+    with path.open(encoding="utf-8") as file:
+        return yaml.load(file, Loader=_Loader)  # noqa: S506 - built on the safe loader

@@ -1,0 +1,271 @@
+"""The rules that every text in content/ keeps, as `banduong check` tells them.
+
+Each rule yields `Problem`s that name file, entry and mend. Errors stop a release; warnings are for the editor's eye.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from bot.channels.sms_text import sms_text
+from bot.content import Answer, Library, Response, Text, load_yaml, placeholders
+from bot.letters import fold
+
+OPENING = 40  # characters that a lock screen shows (S-08)
+SMS_STEP = 160
+SMS_MOST = 306  # two segments
+TEXT_MOST = 1400
+SENTENCE_MOST = 38  # syllables in Vietnamese, words in English
+LONGEST_LIFE = 366  # days between `checked` and `expires`
+
+_NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")
+_SHORT_LINE = re.compile(r"\b(?:111|113)\b(?![.,]\d)")
+_EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
+_SENTENCE = re.compile(r"[.!?:;\n]+")
+_LIST_NUMBER = re.compile(r"^\d+[.)] ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Problem:
+    level: Literal["error", "warning"]
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """One text of one entry, with numbers filled in, as the rules see it."""
+
+    where: str
+    language: str
+    form: Literal["text", "sms"]
+    raw: str
+    shown: str
+    fragment: bool = False
+
+
+def check_content(library: Library, today: dt.date) -> list[Problem]:
+    problems = [problem for rule in _ENTRY_RULES for problem in rule(library, today)]
+    for wording in _wordings(library):
+        problems += [problem for rule in _WORDING_RULES for problem in rule(wording, library)]
+    return problems
+
+
+def _wordings(library: Library) -> Iterator[Wording]:
+    for answer in library.answers.values():
+        where = f"answers/{answer.topic}.yml: {answer.id}"
+        yield from _both(library, where, "sms", answer.sms)
+        yield from _both(library, where, "text", answer.text)
+    for name, response in library.responses.items():
+        where = f"responses.yml: {name}"
+        fragment = response.fragment
+        yield from _both(library, where, "text", response.text, fragment=fragment)
+        if response.sms:
+            yield from _both(library, where, "sms", response.sms, fragment=fragment)
+    for flag in library.red_flags.values():
+        for field in ("title", "why", "do", "ask"):
+            if text := getattr(flag, field):
+                yield from _both(library, f"red_flags.yml: {flag.id}: {field}", "text", text, fragment=True)
+
+
+def _both(
+    library: Library, where: str, form: Literal["text", "sms"], text: Text, *, fragment: bool = False
+) -> Iterator[Wording]:
+    for language, raw in (("vi", text.vi), ("en", text.en)):
+        values = dict.fromkeys(_names(raw), "…")
+        shown = library.fill(raw, language, form, {k: v for k, v in values.items() if k not in _known(library)})
+        yield Wording(f"{where} ({form}, {language})", language, form, raw, shown, fragment)
+
+
+@cache
+def _names(raw: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\{([a-z][a-z0-9_]*)\}", raw))
+
+
+def _known(library: Library) -> set[str]:
+    return {*library.hotlines, *(name for name in library.responses if name.startswith("call_"))}
+
+
+# -- rules over one wording ------------------------------------------------------------------------------------------
+
+
+def _neutral_opening(wording: Wording, library: Library) -> Iterator[Problem]:
+    """S-08: the first 40 characters could be read by anyone on the lock screen."""
+    if wording.fragment:
+        return
+    opening = fold(wording.shown[:OPENING]).lower()
+    for word in _policy(library)["revealing"][wording.language]:
+        if re.search(rf"\b{word}\b", opening):
+            yield Problem(
+                "error", wording.where, f"'{word}' stands in the first {OPENING} characters: open neutrally (S-08)"
+            )
+
+
+def _banned(kind: str, row: str, why: str) -> Callable[[Wording, Library], Iterator[Problem]]:
+    def rule(wording: Wording, library: Library) -> Iterator[Problem]:
+        text = fold(wording.shown).lower()
+        for pattern in _policy(library)[kind][wording.language]:
+            if found := re.search(pattern, text):
+                yield Problem("error", wording.where, f"'{found[0]}' {why}{row}")
+
+    return rule
+
+
+def _numbers(wording: Wording, library: Library) -> Iterator[Problem]:
+    for number in _NUMBER.findall(wording.raw):
+        yield Problem(
+            "error", wording.where, f"the number '{number}' is typed in: name it by its id in hotlines.yml, in braces"
+        )
+    if _SHORT_LINE.search(wording.raw):
+        yield Problem("error", wording.where, "111 and 113 are written {call_111}, {vn_111} and {vn_113}")
+
+
+def _notice_111(wording: Wording, library: Library) -> Iterator[Problem]:
+    """S-25: whoever is sent to 111 is told that it is free, day and night, recorded and passed on."""
+    names = _names(wording.raw)
+    if "vn_111" in names and "call_111" not in names and "call_111" not in wording.where:
+        yield Problem(
+            "error",
+            wording.where,
+            "{vn_111} without {call_111}: the notice (free, recorded, passed on) is missing (S-25)",
+        )
+
+
+def _length(wording: Wording, library: Library) -> Iterator[Problem]:
+    if wording.form == "sms":
+        length = sms_text(wording.shown)
+        if length.encoding != "GSM-7":
+            yield Problem(
+                "error", wording.where, "folds to letters outside GSM-7, which triples the price: change the mark"
+            )
+        if length.units > SMS_MOST:
+            yield Problem("error", wording.where, f"is {length.units} long folded; {SMS_MOST} at most (two SMS)")
+        elif length.units > SMS_STEP:
+            yield Problem("warning", wording.where, f"is {length.units} long folded; {SMS_STEP} fits one SMS")
+    elif len(wording.shown) > TEXT_MOST:
+        yield Problem("error", wording.where, f"is {len(wording.shown)} characters; {TEXT_MOST} at most")
+
+
+def _readable(wording: Wording, library: Library) -> Iterator[Problem]:
+    for sentence in _SENTENCE.split(_LIST_NUMBER.sub("", wording.shown)):
+        words = len(sentence.split())
+        if words > SENTENCE_MOST:
+            yield Problem(
+                "error",
+                wording.where,
+                f"a sentence of {words} words ('{sentence.strip()[:40]}…'): one thought a sentence",
+            )
+
+
+def _calm(wording: Wording, library: Library) -> Iterator[Problem]:
+    if "!" in wording.shown:
+        yield Problem("error", wording.where, "has an exclamation mark: say it calmly")
+    if len(_EMOJI.findall(wording.shown)) > 1:
+        yield Problem("error", wording.where, "has more than one emoji")
+
+
+_WORDING_RULES: tuple[Callable[[Wording, Library], Iterator[Problem]], ...] = (
+    _neutral_opening,
+    _banned("promises", " (S-16)", "promises what people would have to keep"),
+    _banned("verdicts", " (S-19)", "is a verdict on a person"),
+    _banned("orders", " (S-17)", "tells somebody to do what may get them hurt"),
+    _banned("prying", " (S-15)", "asks for what a first contact must not ask"),
+    _banned("stiff", "", "is a word of an office, not of a village"),
+    _numbers,
+    _notice_111,
+    _length,
+    _readable,
+    _calm,
+)
+
+
+# -- rules over entries ----------------------------------------------------------------------------------------------
+
+
+def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
+    """Every choice leads somewhere, and every {name} is known."""
+    known = {*library.actions, *library.answers}
+    choices: list[tuple[str, str]] = [
+        (f"answers/{a.topic}.yml: {a.id}", n) for a in library.answers.values() for n in a.next
+    ]
+    choices += [(f"responses.yml: {name}", n) for name, r in library.responses.items() for n in r.choices]
+    for where, name in choices:
+        if name not in known:
+            yield Problem("error", where, f"the choice '{name}' is neither an action nor an answer")
+    for answer in library.answers.values():
+        for name in placeholders(answer) - _known(library):
+            yield Problem(
+                "error", f"answers/{answer.topic}.yml: {answer.id}", f"{{{name}}} is no hotline and no notice"
+            )
+        if answer.topic not in library.topics:
+            yield Problem("error", answer.id, "its topic has no file of its own")
+
+
+def _dates(library: Library, today: dt.date) -> Iterator[Problem]:
+    entries: list[tuple[str, Any]] = [(f"answers/{a.topic}.yml: {a.id}", a) for a in library.answers.values()]
+    entries += [(f"hotlines.yml: {h.id}", h) for h in library.hotlines.values()]
+    for where, entry in entries:
+        if entry.expires <= entry.checked:
+            yield Problem("error", where, "expires before it was checked")
+        elif (entry.expires - entry.checked).days > LONGEST_LIFE:
+            yield Problem("error", where, f"lives longer than {LONGEST_LIFE} days: set an earlier `expires`")
+        if entry.checked > today:
+            yield Problem("error", where, f"was checked on {entry.checked}, which has not come yet")
+        left = (entry.expires - today).days
+        if left < 0:
+            silent = "kept on the screen" if getattr(entry, "never_silent", False) else "not sent"
+            yield Problem("warning", where, f"expired on {entry.expires} and is {silent}: check it against its sources")
+        elif left <= 30:
+            yield Problem("warning", where, f"expires in {left} days, on {entry.expires}: check it against its sources")
+
+
+def _sources(library: Library, today: dt.date) -> Iterator[Problem]:
+    rows: list[tuple[str, Any]] = [(f"answers/{a.topic}.yml: {a.id}", a) for a in library.answers.values()]
+    rows += [(f"hotlines.yml: {h.id}", h) for h in library.hotlines.values()]
+    rows += [(f"red_flags.yml: {f.id}", f) for f in library.red_flags.values()]
+    for where, entry in rows:
+        for source in entry.sources:
+            if not re.match(r"https?://\S+\.\S+", source.url):
+                yield Problem("error", where, f"the source '{source.url[:60]}' is no web address")
+
+
+def _patterns(library: Library, today: dt.date) -> Iterator[Problem]:
+    for flag in library.red_flags.values():
+        for pattern in (*flag.cues, *flag.unless):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                yield Problem("error", f"red_flags.yml: {flag.id}", f"the pattern '{pattern}' cannot be read: {error}")
+            if (
+                fold(pattern).lower() != pattern.replace("\\S", "\\s").replace("\\W", "\\w").lower()
+                and fold(pattern) != pattern
+            ):
+                yield Problem(
+                    "error",
+                    f"red_flags.yml: {flag.id}",
+                    f"the pattern '{pattern}' has diacritics: cues are written folded",
+                )
+
+
+_ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (_targets, _dates, _sources, _patterns)
+
+
+@cache
+def _policy_file(path: str) -> Any:
+    from pathlib import Path
+
+    return load_yaml(Path(path))
+
+
+def _policy(library: Library) -> dict[str, dict[str, list[str]]]:
+    policy: dict[str, dict[str, list[str]]] = _policy_file(str(library.folder / "policy" / "wording.yml"))
+    return policy
+
+
+__all__ = ["Answer", "Problem", "Response", "check_content"]

@@ -1,0 +1,1 @@
+"""(Conversation, InboundMessage, Understanding) -> Turn. Pure: no clock, disk or network."""

@@ -1,0 +1,74 @@
+"""What a turn caused, named in the past tense. The processor writes them down in the turn's own commit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+CasePurpose = Literal["help"]
+CaseBasis = Literal["consent", "emergency"]
+Priority = Literal["P0", "P1", "P2", "P3"]
+
+
+@dataclass(frozen=True)
+class ConsentGiven:
+    """A clear yes to one purpose, with the words used and the version of the text that was asked."""
+
+    purpose: str
+    words: str
+    version: str
+
+
+@dataclass(frozen=True)
+class ConsentRefused:
+    purpose: str
+
+
+@dataclass(frozen=True)
+class CaseRequested:
+    """A case for the hotline queue. `basis` is the person's consent, or danger to life (then `reason` says which rule)."""
+
+    kind: str
+    priority: Priority
+    basis: CaseBasis
+    reason: str
+    flags: tuple[str, ...] = ()
+    country: str | None = None
+    about: str = "self"
+    minor: bool = False
+    watched: bool = False
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseExtended:
+    """More for the case that this conversation has opened: the person's words, or the answer to one question."""
+
+    words: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    country: str | None = None
+    watched: bool = False
+
+
+@dataclass(frozen=True)
+class Silenced:
+    """Somebody else may read the phone: nothing more goes out until the person writes (S-03)."""
+
+
+@dataclass(frozen=True)
+class OptedIn:
+    purpose: str
+    words: str
+
+
+@dataclass(frozen=True)
+class OptedOut:
+    purpose: str
+    words: str
+
+
+@dataclass(frozen=True)
+class ErasureRequested:
+    """The person wants everything about them gone."""
+
+
+Event = ConsentGiven | ConsentRefused | CaseRequested | CaseExtended | Silenced | OptedIn | OptedOut | ErasureRequested

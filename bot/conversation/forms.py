@@ -1,0 +1,67 @@
+"""Forms: which question comes next, and what an answer to it shows."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bot.content import Form, Library, Question
+from bot.conversation.state import Slots
+from bot.understanding.figures import flag_of_pay
+from bot.understanding.reading import Understanding
+
+ANSWERS = ("yes", "no", "unsure")
+
+
+def with_reading(slots: Slots, reading: Understanding, library: Library) -> Slots:
+    """What is known, with what this message adds. Figures of several messages are judged together."""
+    pay = reading.entities.pay
+    merged = replace(
+        slots,
+        flags=_joined(slots.flags, reading.flags),
+        signs=_joined(slots.signs, reading.signs),
+        pay_per_month=pay.per_month if pay else slots.pay_per_month,
+        country=reading.country or slots.country,
+        about="other" if "about_relative" in reading.signs else slots.about,
+    )
+    if flag := flag_of_pay(merged.pay_per_month, merged.country, library.countries):
+        return replace(merged, flags=_joined(merged.flags, [flag]))
+    if merged.country != slots.country and "unrealistic_pay" not in reading.flags:
+        return replace(merged, flags=tuple(flag for flag in merged.flags if flag != "unrealistic_pay"))
+    return merged
+
+
+def with_answer(slots: Slots, question: Question, value: str) -> Slots:
+    """Slots after "yes", "no" or "unsure" to one question."""
+    outcome = {"yes": question.yes, "no": question.no}.get(value)
+    slots = slots.with_answer(question.id, value)
+    if outcome is None:
+        return slots
+    if outcome.flag:
+        slots = replace(slots, flags=_joined(slots.flags, [outcome.flag]))
+    if outcome.sign:
+        slots = replace(slots, signs=_joined(slots.signs, [outcome.sign, "vouched"]))
+    return slots
+
+
+def next_question(form: Form, slots: Slots) -> Question | None:
+    """The first question that is open, fits the place and could still change something; None after the form's limit."""
+    if len(slots.answers) >= form.most:
+        return None
+    known = {*slots.flags, *slots.signs}
+    for question in form.questions:
+        asked = slots.answer(question.id) is not None
+        if not asked and not (question.settled_by & known) and _fits_place(question, slots):
+            return question
+    return None
+
+
+def question_of(form: Form, question_id: str | None) -> Question | None:
+    return next((question for question in form.questions if question.id == question_id), None)
+
+
+def _fits_place(question: Question, slots: Slots) -> bool:
+    abroad = slots.country not in (None, "VN")
+    return question.where == "anywhere" or (question.where == "abroad") == abroad
+
+
+def _joined(known: tuple[str, ...], new: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*known, *new)))

@@ -1,0 +1,113 @@
+"""The state of one conversation, small enough to be forgotten: signs and choices, never the person's words.
+
+Words that may become part of a case wait in `draft`, which is never written to disk.
+"""
+
+import datetime as dt
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+from bot.conversation.events import Event
+from bot.messages import Reply
+
+Safety = Literal["unasked", "asked", "safe", "watched"]
+
+
+class Mode(StrEnum):
+    """Who answers: the bot, or an operator through the relay."""
+
+    BOT = "bot"
+    HOTLINE = "hotline"
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What is known of an offer or a report. `answers` holds question -> yes, no or unsure."""
+
+    flags: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
+    pay_per_month: int | None = None
+    country: str | None = None
+    about: str = "self"
+    answers: tuple[tuple[str, str], ...] = ()
+
+    def answer(self, question: str) -> str | None:
+        return dict(self.answers).get(question)
+
+    def with_answer(self, question: str, value: str) -> "Slots":
+        kept = tuple(pair for pair in self.answers if pair[0] != question)
+        return replace(self, answers=(*kept, (question, value)))
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """`form` is the talk that is under way and `step` the question that waits for an answer."""
+
+    language: str = "vi"
+    mode: Mode = Mode.BOT
+    form: str | None = None
+    step: str | None = None
+    slots: Slots = field(default_factory=Slots)
+    choices: tuple[str, ...] = ()
+    safety: Safety = "unasked"
+    greeted: bool = False
+    case_open: bool = False
+    consent_refused: bool = False
+    last_answer: str | None = None
+    missed: int = 0
+    turns: int = 0
+    updated_at: dt.datetime | None = None
+    draft: tuple[str, ...] = ()
+
+    def idle_for(self, now: dt.datetime) -> dt.timedelta:
+        return now - self.updated_at if self.updated_at else dt.timedelta(0)
+
+    def with_draft(self, draft: tuple[str, ...]) -> "Conversation":
+        return replace(self, draft=draft)
+
+    def without_form(self) -> "Conversation":
+        return replace(self, form=None, step=None, slots=Slots(), draft=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the draft."""
+        data = asdict(replace(self, draft=()))
+        del data["draft"]
+        data["updated_at"] = self.updated_at.isoformat() if self.updated_at else None
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Conversation":
+        slots = dict(data.get("slots") or {})
+        return cls(
+            language=data["language"],
+            mode=Mode(data["mode"]),
+            form=data["form"],
+            step=data["step"],
+            slots=Slots(
+                flags=tuple(slots.get("flags", ())),
+                signs=tuple(slots.get("signs", ())),
+                pay_per_month=slots.get("pay_per_month"),
+                country=slots.get("country"),
+                about=slots.get("about", "self"),
+                answers=tuple((q, a) for q, a in slots.get("answers", ())),
+            ),
+            choices=tuple(data["choices"]),
+            safety=data["safety"],
+            greeted=data["greeted"],
+            case_open=data["case_open"],
+            consent_refused=data["consent_refused"],
+            last_answer=data["last_answer"],
+            missed=data["missed"],
+            turns=data["turns"],
+            updated_at=dt.datetime.fromisoformat(data["updated_at"]) if data["updated_at"] else None,
+        )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The whole effect of one message."""
+
+    conversation: Conversation
+    replies: tuple[Reply, ...] = ()
+    events: tuple[Event, ...] = ()

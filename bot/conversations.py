@@ -1,0 +1,67 @@
+"""Conversation state as sealed rows, and the words that wait for a consent, in memory only."""
+
+import datetime as dt
+import json
+import threading
+from collections import OrderedDict
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from bot.contacts import Contact
+from bot.conversation.state import Conversation
+from bot.messages import Address
+from bot.store.crypto import Keyring
+from bot.store.tables import conversations
+
+MOST_DRAFTS = 10_000
+
+
+def load(connection: Connection, keyring: Keyring, contact: Contact) -> Conversation:
+    sealed = connection.execute(
+        select(conversations.c.sealed_state).where(conversations.c.address_id == contact.id)
+    ).scalar()
+    if sealed is None:
+        return Conversation()
+    return Conversation.from_json(json.loads(keyring.open(sealed, _place(contact))))
+
+
+def save(
+    connection: Connection, keyring: Keyring, contact: Contact, conversation: Conversation, now: dt.datetime
+) -> None:
+    values = {"sealed_state": keyring.seal(json.dumps(conversation.to_json()), _place(contact)), "updated_at": now}
+    changed = connection.execute(update(conversations).where(conversations.c.address_id == contact.id).values(**values))
+    if not changed.rowcount:
+        connection.execute(insert(conversations).values(address_id=contact.id, **values))
+
+
+def purge_idle(connection: Connection, before: dt.datetime) -> int:
+    """Forgets conversations that have been idle since `before`; how many."""
+    return connection.execute(delete(conversations).where(conversations.c.updated_at < before)).rowcount
+
+
+def _place(contact: Contact) -> str:
+    return f"conversations|{contact.id}|sealed_state"
+
+
+class Drafts:
+    """Words that nobody has agreed to keep: at most `life` long, never on disk (D-13)."""
+
+    def __init__(self, life: dt.timedelta) -> None:
+        self._life = life
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Address, tuple[dt.datetime, tuple[str, ...]]] = OrderedDict()
+
+    def get(self, address: Address, now: dt.datetime) -> tuple[str, ...]:
+        with self._lock:
+            kept_at, words = self._kept.get(address, (now, ()))
+            return words if now - kept_at < self._life else ()
+
+    def put(self, address: Address, words: tuple[str, ...], now: dt.datetime) -> None:
+        with self._lock:
+            self._kept.pop(address, None)
+            if words:
+                self._kept[address] = (now, words)
+            while self._kept and (
+                len(self._kept) > MOST_DRAFTS or now - next(iter(self._kept.values()))[0] >= self._life
+            ):
+                self._kept.popitem(last=False)

@@ -1,0 +1,58 @@
+"""Every error that Bạn Đường raises on purpose.
+
+BanDuongError
+├── ConfigError        config.yml, the environment or a path cannot be used
+├── ContentError       content/ breaks a rule; carries all problems found
+├── NluDataError       nlu/ cannot be read or learned from
+├── ModelError         a cached model is damaged or of another making
+├── StoreError         the database cannot be used
+│   ├── SchemaError    it belongs to another version
+│   └── KeyringError   the keys are missing, unreadable or wrong
+└── AddressInUseError  the port is taken
+
+The message of each is one plain sentence that says what to do; `exit_status` is what the command line returns.
+"""
+
+from collections.abc import Sequence
+
+
+class BanDuongError(Exception):
+    """Something that the person at the keyboard can mend."""
+
+    exit_status = 1
+
+
+class ConfigError(BanDuongError):
+    exit_status = 2
+
+
+class ContentError(BanDuongError):
+    exit_status = 2
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class NluDataError(BanDuongError):
+    exit_status = 2
+
+
+class ModelError(BanDuongError):
+    pass
+
+
+class StoreError(BanDuongError):
+    pass
+
+
+class SchemaError(StoreError):
+    exit_status = 2
+
+
+class KeyringError(StoreError):
+    exit_status = 2
+
+
+class AddressInUseError(BanDuongError):
+    pass

@@ -1,0 +1,30 @@
+"""Letters of Vietnamese: one spelling for what Unicode can write in several ways, and the same text without diacritics."""
+
+import re
+import unicodedata
+
+_COMBINING_LATIN = re.compile("[\u0300-\u036f]")
+_D_STROKE = str.maketrans({"đ": "d", "Đ": "D", "ð": "d", "Ð": "D"})
+_TYPOGRAPHIC = str.maketrans(
+    {
+        "‘": "'", "’": "'", "‚": "'", "′": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
+        "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "·": "-", "•": "-", "…": "...",
+        "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u200b": "", "\ufeff": "", "×": "x", "→": "->", "₫": "d",
+    }
+)  # fmt: skip
+
+
+def compose(text: str) -> str:
+    """NFC: a letter and its marks as one code point, as most phones send them."""
+    return unicodedata.normalize("NFC", text)
+
+
+def fold(text: str) -> str:
+    """Latin letters without diacritics ("Đắk Lắk" -> "Dak Lak"). Thai, Lao and Khmer vowel signs stay."""
+    decomposed = unicodedata.normalize("NFD", text)
+    return compose(_COMBINING_LATIN.sub("", decomposed).translate(_D_STROKE))
+
+
+def plain_marks(text: str) -> str:
+    """Typographic quotes, dashes and spaces as the plain ones. Any of them alone makes an SMS cost up to three times."""
+    return text.translate(_TYPOGRAPHIC)

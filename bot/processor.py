@@ -1,0 +1,178 @@
+"""One message, one turn, one transaction: what arrived, what was decided and what is to be said are on disk together or not at all."""
+
+import contextlib
+import datetime as dt
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from bot import contacts, conversations
+from bot.channels.base import CAPABILITIES
+from bot.contacts import Contact
+from bot.conversation.events import (
+    CaseExtended,
+    CaseRequested,
+    ConsentGiven,
+    ConsentRefused,
+    ErasureRequested,
+    Event,
+    OptedIn,
+    OptedOut,
+    Silenced,
+)
+from bot.conversation.policy import Policy
+from bot.conversation.state import Turn
+from bot.delivery import inbox, outbox
+from bot.delivery.render import Rendered, render
+from bot.hotline import cases
+from bot.messages import Address, InboundMessage, Lane, OutboundMessage
+from bot.store.database import Database
+from bot.understanding.interpreter import Interpreter
+from bot.understanding.reading import Understanding
+
+
+class Processor:
+    """Safe to call from many threads; the messages of one person are handled in the order in which they queued."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        policy: Policy,
+        database: Database,
+        draft_life: dt.timedelta = dt.timedelta(minutes=30),
+    ) -> None:
+        self._interpreter = interpreter
+        self._policy = policy
+        self._database = database
+        self._drafts = conversations.Drafts(draft_life)
+        self.arrivals = Arrivals()
+
+    def handle(self, message: InboundMessage, place: "Place | None" = None) -> tuple[OutboundMessage, ...]:
+        """The replies, already committed. The same external id again gives the same replies and changes nothing."""
+        with self.arrivals.turn_of(place or self.arrivals.queue(message.address)):
+            reading = self._interpreter.read(message.text)
+            with self._database.begin() as connection:
+                replies, draft, erased = self._turn(connection, message, reading)
+            self._drafts.put(message.address, draft, message.received_at)
+            if erased:
+                self._database.checkpoint()
+            return replies
+
+    def _turn(
+        self, connection: Connection, message: InboundMessage, reading: Understanding
+    ) -> tuple[tuple[OutboundMessage, ...], tuple[str, ...], bool]:
+        keyring, now = self._database.keyring, message.received_at
+        contact = contacts.find_or_create(connection, keyring, message.address, now)
+        draft = self._drafts.get(message.address, now)
+        inbox_id = inbox.receive(connection, message, contact)
+        if inbox_id is None:
+            earlier = inbox.earlier(connection, message) or ""
+            return outbox.replies_to(connection, keyring, contact, earlier), draft, False
+        conversation = conversations.load(connection, keyring, contact).with_draft(draft)
+        contacts.set_silent(connection, contact, None)
+        turn = self._policy.respond(conversation, message, reading)
+        rendered = [render(reply, CAPABILITIES[message.address.channel]) for reply in turn.replies]
+        if any(isinstance(event, ErasureRequested) for event in turn.events):
+            self._erase(connection, contact, now)
+            return _unstored(contact, inbox_id, rendered), (), True
+        conversations.save(connection, keyring, contact, turn.conversation, now)
+        self._apply(connection, contact, turn, now)
+        messages = outbox.enqueue(
+            connection,
+            keyring,
+            contact,
+            inbox_id,
+            rendered,
+            lane=Lane.EMERGENCY if turn.conversation.form == "emergency" else Lane.REPLY,
+            pulled=CAPABILITIES[message.address.channel].pulled,
+            now=now,
+        )
+        return messages, turn.conversation.draft, False
+
+    def _apply(self, connection: Connection, contact: Contact, turn: Turn, now: dt.datetime) -> None:
+        consent_id: str | None = None
+        for event in turn.events:
+            consent_id = self._apply_one(connection, contact, event, consent_id, now) or consent_id
+
+    def _apply_one(
+        self, connection: Connection, contact: Contact, event: Event, consent_id: str | None, now: dt.datetime
+    ) -> str | None:
+        keyring = self._database.keyring
+        match event:
+            case ConsentGiven(purpose, words, version):
+                return contacts.record_consent(
+                    connection, keyring, contact, purpose=purpose, basis="consent", reason="asked in the conversation",
+                    now=now, words=words, version=version,
+                )  # fmt: skip
+            case CaseRequested():
+                cases.open_case(connection, keyring, contact, event, consent_id, now)
+            case CaseExtended():
+                cases.extend_case(connection, keyring, contact, event, now)
+            case Silenced():
+                contacts.set_silent(connection, contact, now)
+            case OptedIn(purpose, words):
+                if not contacts.has_consented(connection, contact, purpose):
+                    contacts.record_consent(
+                        connection, keyring, contact, purpose=purpose, basis="consent", reason="asked for by the person",
+                        now=now, words=words,
+                    )  # fmt: skip
+            case OptedOut(purpose):
+                contacts.withdraw_consent(connection, contact, purpose, now)
+            case ConsentRefused() | ErasureRequested():
+                pass
+        return None
+
+    def _erase(self, connection: Connection, contact: Contact, now: dt.datetime) -> None:
+        cases.erase_cases(connection, self._database.keyring, contact, now)
+        contacts.forget(connection, contact, now)
+
+
+def _unstored(contact: Contact, inbox_id: str, rendered: list[Rendered]) -> tuple[OutboundMessage, ...]:
+    """The confirmation of an erasure is said and not kept."""
+    return tuple(
+        OutboundMessage(contact.address, part.text, f"r:{inbox_id}:{position}", buttons=part.buttons)
+        for position, part in enumerate(rendered)
+    )
+
+
+class Place:
+    """A place in the queue of one address."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+
+class Arrivals:
+    """First come, first handled, for each address apart. A place is taken where messages arrive, before any thread runs."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queues: dict[Address, deque[Place]] = {}
+
+    def queue(self, address: Address) -> Place:
+        place = Place(address)
+        with self._changed:
+            self._queues.setdefault(address, deque()).append(place)
+        return place
+
+    @contextlib.contextmanager
+    def turn_of(self, place: Place) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queues[place.address][0] is place)
+        try:
+            yield
+        finally:
+            self.leave(place)
+
+    def leave(self, place: Place) -> None:
+        """Gives the place up; once more does no harm."""
+        with self._changed:
+            waiting = self._queues.get(place.address)
+            if waiting is None or place not in waiting:
+                return
+            waiting.remove(place)
+            if not waiting:
+                del self._queues[place.address]
+            self._changed.notify_all()

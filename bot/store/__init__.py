@@ -1,0 +1,1 @@
+"""Tables, transactions and keys. What is written here is the only memory that Bạn Đường has."""

@@ -1,0 +1,189 @@
+"""One engine, one way to begin a transaction, on SQLite and PostgreSQL alike."""
+
+import contextlib
+import datetime as dt
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, event, insert, select, text
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from bot.errors import KeyringError, SchemaError, StoreError
+from bot.store import tables
+from bot.store.crypto import Keyring, create_keyring, load_keyring
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_PROOF = "these keys belong to this database"
+
+
+class Database:
+    """An open database of the right version, with the keys that belong to it."""
+
+    def __init__(self, engine: Engine, keyring: Keyring) -> None:
+        self.engine = engine
+        self.keyring = keyring
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction: all of it is on disk afterwards, or none. StoreError says in a sentence what was in the way."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StoreError(_explain(error)) from None
+
+    def checkpoint(self) -> None:
+        """Empties SQLite's write-ahead log, so that deleted text does not linger there."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(url: str, home: Path) -> Database:
+    """Opens (and on first use creates) the database, brings it to this version, and proves the keys."""
+    _prepare_home(home)
+    engine = _engine(url)
+    try:
+        upgrade(engine)
+        return Database(engine, _keyring_of(engine, home / "keyring.json"))
+    except DBAPIError as error:
+        raise StoreError(_explain(error)) from None
+    except SQLAlchemyError as error:
+        raise StoreError(f"The database cannot be used ({error.__class__.__name__}).") from None
+
+
+def new_id() -> str:
+    return secrets.token_hex(16)
+
+
+def utc(moment: dt.datetime) -> dt.datetime:
+    """A moment read back from the store; SQLite forgets the zone."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+# -- schema ------------------------------------------------------------------------------------------------------------
+
+
+def upgrade(engine: Engine) -> None:
+    """Brings the schema to this version; refuses one that is newer or foreign."""
+    config = _alembic()
+    script = ScriptDirectory.from_config(config)
+    head = script.get_current_head()
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        strange = current is None and engine.dialect.get_table_names(connection)
+    if current == head:
+        return
+    known = {revision.revision for revision in script.walk_revisions()}
+    if strange or (current is not None and current not in known):
+        raise SchemaError(
+            "The database was made by another version of Bạn Đường: use that version, or name another database "
+            "(BANDUONG_HOME or BANDUONG_DATABASE_URL)."
+        )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _alembic() -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
+
+
+# -- engine ------------------------------------------------------------------------------------------------------------
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite_engine(create_engine(parsed, connect_args={"timeout": 30}))
+        return create_engine(parsed, pool_pre_ping=True)
+    except (SQLAlchemyError, NoSuchModuleError, ModuleNotFoundError, ValueError):
+        raise StoreError(
+            "The database address cannot be used: give sqlite:///FILE or postgresql://USER@HOST/NAME."
+        ) from None
+
+
+def _sqlite_engine(engine: Engine) -> Engine:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins transactions itself, below
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=30000",
+            "secure_delete=ON",
+            "trusted_schema=OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+# -- home and keys -----------------------------------------------------------------------------------------------------
+
+
+def _prepare_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = home / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"{home} cannot be written to ({error.strerror}): free it or set BANDUONG_HOME to another folder."
+        ) from None
+
+
+def _keyring_of(engine: Engine, path: Path) -> Keyring:
+    keyring = load_keyring(path)
+    with engine.begin() as connection:
+        proof = connection.execute(select(tables.about.c.sealed_value).where(tables.about.c.name == "proof")).scalar()
+        if keyring is None and proof is not None:
+            raise KeyringError(
+                f"{path} is missing, and without it the database cannot be read: restore it from where you keep it safe."
+            )
+        if keyring is None:
+            keyring = create_keyring(path)
+        if proof is None:
+            sealed = keyring.seal(_PROOF, "about|proof|sealed_value")
+            connection.execute(insert(tables.about).values(name="proof", sealed_value=sealed))
+        else:
+            keyring.open(proof, "about|proof|sealed_value")
+    return keyring
+
+
+def _explain(error: DBAPIError) -> str:
+    """A driver's error in a sentence, without any value of a statement."""
+    reason = str(error.orig).lower()
+    if "full" in reason or "no space" in reason:
+        return "The disk is full: free some space; nothing that was accepted is lost."
+    if "readonly" in reason or "read-only" in reason or "unable to open" in reason:
+        return "The database cannot be written: check the folder's permissions, or set BANDUONG_HOME to another folder."
+    if "not a database" in reason or "malformed" in reason:
+        return "The database file is damaged: restore it from a backup, or name another with BANDUONG_HOME."
+    if "locked" in reason:
+        return "The database is busy with another program: stop that program and try again."
+    if "connect" in reason or "server" in reason:
+        return "The database server does not answer: check BANDUONG_DATABASE_URL and that the server runs."
+    return f"The database refused the work ({error.orig.__class__.__name__})."

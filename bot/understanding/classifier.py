@@ -1,0 +1,223 @@
+"""The embedded classifier: TF-IDF over words and letters, spelled and folded, under two linear models.
+
+One model tells the label (kind, topic or chat intent), the other the answer (`topic/slug`); their votes are mixed. A trained
+model is two plain files, arrays and JSON: nothing is ever unpickled.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from bot.errors import ModelError
+from bot.understanding.nlu_data import RISKS
+from bot.understanding.normalise import PlainText
+from bot.understanding.tagger import FlagTagger
+
+FORMAT = 5  # of the two files; another number means: train again
+ANSWER_SHARE = 0.6  # of the vote on topics that the answer model has; best of 0, .3, .5, .6, .7, 1 on held-out personas
+TEMPERATURE = 6.0  # turns margins into probabilities
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """`labels`: probability of each kind, topic or chat intent. `answers`: (answer id, probability), best first.
+
+    `risks`: how likely the sentence is an offer of each risk, by its wording alone.
+    """
+
+    labels: dict[str, float]
+    answers: tuple[tuple[str, float], ...]
+    risks: dict[str, float]
+    backend: str
+
+
+class Classifier(Protocol):
+    """What a backend must do."""
+
+    name: str
+
+    def classify(self, plain: PlainText) -> Classification: ...
+
+
+class TextFeatures:
+    """Four TF-IDF views of a text: letters and words, of the plain form and of the spelling as written."""
+
+    VIEWS: tuple[dict[str, Any], ...] = (
+        {"view": "plain", "analyzer": "char_wb", "ngram_range": (1, 5), "min_df": 2},
+        {"view": "plain", "analyzer": "word", "ngram_range": (1, 2), "min_df": 1},
+        {"view": "written", "analyzer": "char_wb", "ngram_range": (1, 4), "min_df": 2},
+        {"view": "written", "analyzer": "word", "ngram_range": (1, 2), "min_df": 2},
+    )
+
+    def __init__(self, vectorizers: Sequence[TfidfVectorizer]) -> None:
+        self._vectorizers = tuple(vectorizers)
+
+    @classmethod
+    def fit(cls, texts: Sequence[PlainText]) -> tuple["TextFeatures", sparse.csr_matrix]:
+        vectorizers = [_vectorizer(view) for view in cls.VIEWS]
+        blocks = [v.fit_transform(_views(texts, view["view"])) for v, view in zip(vectorizers, cls.VIEWS, strict=True)]
+        return cls(vectorizers), sparse.hstack(blocks).tocsr()
+
+    def transform(self, texts: Sequence[PlainText]) -> sparse.csr_matrix:
+        blocks = [
+            vectorizer.transform(_views(texts, view["view"]))
+            for vectorizer, view in zip(self._vectorizers, self.VIEWS, strict=True)
+        ]
+        return sparse.hstack(blocks).tocsr()
+
+    def to_parts(self) -> tuple[list[list[str]], list[FloatArray]]:
+        """Vocabularies in column order, and the inverse document frequencies."""
+        vocabularies = [sorted(v.vocabulary_, key=v.vocabulary_.__getitem__) for v in self._vectorizers]
+        return vocabularies, [v.idf_.astype(np.float32) for v in self._vectorizers]
+
+    @classmethod
+    def from_parts(cls, vocabularies: list[list[str]], idfs: list[FloatArray]) -> "TextFeatures":
+        vectorizers = []
+        for view, words, idf in zip(cls.VIEWS, vocabularies, idfs, strict=True):
+            vectorizer = _vectorizer({**view, "min_df": 1}, {word: i for i, word in enumerate(words)})
+            vectorizer.idf_ = idf
+            vectorizers.append(vectorizer)
+        return cls(vectorizers)
+
+
+def _vectorizer(view: dict[str, Any], vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
+    return TfidfVectorizer(
+        analyzer=view["analyzer"],
+        ngram_range=view["ngram_range"],
+        min_df=view["min_df"],
+        token_pattern=r"\S+",  # noqa: S106 - no password
+        lowercase=False,
+        sublinear_tf=True,
+        dtype=np.float32,
+        vocabulary=vocabulary,
+    )
+
+
+def _views(texts: Sequence[PlainText], view: str) -> list[str]:
+    return [text.text if view == "plain" else text.original.lower() for text in texts]
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """`weights`: features x classes, kept in half precision and widened row by row."""
+
+    classes: tuple[str, ...]
+    weights: NDArray[np.float16]
+    intercepts: FloatArray
+
+    def probabilities(self, row: sparse.csr_matrix) -> FloatArray:
+        """Softmax over the margins of one text."""
+        gathered = self.weights[row.indices].astype(np.float32)
+        margins = TEMPERATURE * (row.data @ gathered + self.intercepts)
+        exponentials = np.exp(margins - margins.max())
+        result: FloatArray = exponentials / exponentials.sum()
+        return result
+
+
+class EmbeddedClassifier:
+    """The default backend."""
+
+    name = "embedded"
+
+    def __init__(
+        self,
+        features: TextFeatures,
+        labels: LinearModel,
+        answers: LinearModel,
+        tagger: FlagTagger,
+        word_counts: dict[str, int],
+    ) -> None:
+        self.tagger = tagger
+        self._features = features
+        self._labels = labels
+        self._answers = answers
+        self.word_counts = word_counts
+        self._topic_of = [_label_of(answer, labels.classes) for answer in answers.classes]
+
+    def classify(self, plain: PlainText) -> Classification:
+        row = self._features.transform([plain])
+        by_label = self._labels.probabilities(row)
+        by_answer = self._answers.probabilities(row)
+        votes = np.zeros_like(by_label)
+        np.add.at(votes, self._topic_of, by_answer)
+        mixed = (1 - ANSWER_SHARE) * by_label + ANSWER_SHARE * votes
+        labels = {label: float(p) for label, p in zip(self._labels.classes, mixed, strict=True)}
+        risks = {risk: self._probability(by_answer, f"offer/{risk}") for risk in RISKS}
+        return Classification(labels, tuple(self._ranked_answers(labels, by_answer, votes)), risks, self.name)
+
+    def _probability(self, by_answer: FloatArray, name: str) -> float:
+        return float(by_answer[self._answers.classes.index(name)]) if name in self._answers.classes else 0.0
+
+    def _ranked_answers(
+        self, labels: dict[str, float], by_answer: FloatArray, votes: FloatArray
+    ) -> list[tuple[str, float]]:
+        ranked = []
+        for answer, p, topic in zip(self._answers.classes, by_answer, self._topic_of, strict=True):
+            label = self._labels.classes[topic]
+            if "/" in answer and answer != label and label != "offer":
+                ranked.append((answer, labels[label] * float(p) / max(float(votes[topic]), 1e-9)))
+        return sorted(ranked, key=lambda pair: -pair[1])[:6]
+
+    # -- two plain files ---------------------------------------------------------------------------------------------
+
+    def save(self, folder: Path, fingerprint: str) -> None:
+        """Writes model.npz first and model.json last: a model without its JSON is no model."""
+        folder.mkdir(parents=True, exist_ok=True)
+        vocabularies, idfs = self._features.to_parts()
+        (folder / "model.json").unlink(missing_ok=True)
+        arrays: dict[str, Any] = {
+            "label_weights": self._labels.weights,
+            "label_intercepts": self._labels.intercepts,
+            "answer_weights": self._answers.weights,
+            "answer_intercepts": self._answers.intercepts,
+            "flag_weights": self.tagger.weights,
+            "flag_intercepts": self.tagger.intercepts,
+        }
+        arrays |= {f"idf_{i}": idf for i, idf in enumerate(idfs)}
+        with (folder / "model.npz").open("wb") as file:
+            np.savez(file, **arrays)
+        about = {
+            "format": FORMAT,
+            "fingerprint": fingerprint,
+            "labels": self._labels.classes,
+            "answers": self._answers.classes,
+            "flags": self.tagger.classes,
+            "vocabularies": vocabularies,
+            "word_counts": self.word_counts,
+        }
+        (folder / "model.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, fingerprint: str) -> "EmbeddedClassifier | None":
+        """The model of this fingerprint, None when there is none; ModelError when its files are damaged."""
+        try:
+            about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            raise ModelError(f"{folder / 'model.json'} is damaged: delete {folder} and run `banduong train`.") from None
+        if about.get("format") != FORMAT or about.get("fingerprint") != fingerprint:
+            return None
+        try:
+            with np.load(folder / "model.npz", allow_pickle=False) as arrays:
+                idfs = [arrays[f"idf_{i}"] for i in range(len(TextFeatures.VIEWS))]
+                labels = LinearModel(tuple(about["labels"]), arrays["label_weights"], arrays["label_intercepts"])
+                answers = LinearModel(tuple(about["answers"]), arrays["answer_weights"], arrays["answer_intercepts"])
+                tagger = FlagTagger(tuple(about["flags"]), arrays["flag_weights"], arrays["flag_intercepts"])
+        except (OSError, ValueError, KeyError):
+            raise ModelError(f"{folder / 'model.npz'} is damaged: delete {folder} and run `banduong train`.") from None
+        features = TextFeatures.from_parts(about["vocabularies"], idfs)
+        return cls(features, labels, answers, tagger, about["word_counts"])
+
+
+def _label_of(answer: str, labels: Sequence[str]) -> int:
+    return labels.index(answer) if answer in labels else labels.index(answer.split("/", 1)[0])

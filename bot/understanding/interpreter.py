@@ -1,0 +1,133 @@
+"""text -> Understanding: normalise, read figures and names, find signs, classify, and let the safety rules have the last word."""
+
+from collections.abc import Collection, Mapping
+
+from bot.content import Library
+from bot.letters import compose
+from bot.understanding.classifier import Classification, Classifier
+from bot.understanding.cues import Cue
+from bot.understanding.emergencies import EmergencyRules
+from bot.understanding.entities import EntityReader
+from bot.understanding.figures import Words, flags_of_figures
+from bot.understanding.language import detect_language
+from bot.understanding.nlu_data import FLAGGED, kind_of
+from bot.understanding.normalise import Normaliser, PlainText
+from bot.understanding.reading import Understanding
+from bot.understanding.tagger import FlagTagger, Tag
+
+# Margins of the tagger, chosen on held-out personas.
+TAGGED = -0.05  # from here on it adds a flag that no cue found
+DOUBTED = -0.9  # below this it drops a flag that only a cue found ...
+CONFIRMED = -0.4  # ... and below this, one whose cues need context, or a weak one in an offer that reads as honest
+CERTAIN = 0.3  # below this a flag yields to the sign that says the opposite
+HONEST = 0.8  # probability of "low" from which an offer reads as honest
+TOLD_BY_FLAGS = 2  # so many flags, and a fair chance that it is no question ...
+FAIR = 0.2  # ... make an offer or a report of it
+
+
+class Interpreter:
+    """Built once; `read` may be called from many threads."""
+
+    def __init__(
+        self,
+        library: Library,
+        normaliser: Normaliser,
+        classifier: Classifier,
+        tagger: FlagTagger,
+        known_words: Collection[str],
+        longest_text: int = 4000,
+    ) -> None:
+        self._tagger = tagger
+        self._known = frozenset(known_words)
+        self._library = library
+        self._normaliser = normaliser
+        self._classifier = classifier
+        self._longest = longest_text
+        self._entities = EntityReader(
+            library.countries.values(), library.provinces, library.currencies, library.currency_of
+        )
+        self._flags = [Cue.compile(flag.id, flag.cues, flag.unless) for flag in library.red_flags.values()]
+        self._signs = [Cue.compile(sign.id, sign.cues, sign.unless) for sign in library.signs.values()]
+        self._vouching = {sign.id for sign in library.signs.values() if sign.vouches}
+        self._emergencies = EmergencyRules(library.emergencies)
+
+    def read(self, text: str) -> Understanding:
+        """Everything that one message says. `text` is cut to the longest that is read."""
+        text = compose(text)[: self._longest]
+        plain = self._normaliser.plain(text)
+        language = detect_language(text)
+        entities = self._entities.read(plain)
+        signs = {cue.name: words for cue in self._signs if (words := cue.find(plain))}
+        guess = self._classifier.classify(plain)
+        flags = self._flags_of_words(plain, signs, guess)
+        flags = flags_of_figures(entities, flags, signs, self._library.countries)
+        if self._is_vouched_for(signs, guess):
+            signs["vouched"] = tuple(word for name in signs if name in self._vouching for word in signs[name])
+        label, confidence = self._decide(plain, guess, flags, signs)
+        kind = kind_of(label)
+        if kind != "emergency" and not self._knows_a_word_of(plain):
+            confidence = 0.0
+        return Understanding(
+            language=language,
+            kind=kind,
+            topic=_topic(label, kind),
+            confidence=confidence,
+            candidates=guess.answers,
+            flags=flags if kind in FLAGGED else {},
+            signs=signs,
+            entities=entities,
+            backend=guess.backend,
+            plain=plain.text,
+        )
+
+    def _knows_a_word_of(self, plain: PlainText) -> bool:
+        """Whether there is anything to go by: a word of the training sentences, another script, or an emoji."""
+        if any(token.word in self._known or not token.word.isascii() for token in plain.tokens):
+            return True
+        return not any(character.isalnum() for character in plain.text)
+
+    def _flags_of_words(self, plain: PlainText, signs: Mapping[str, Words], guess: Classification) -> dict[str, Words]:
+        """What a cue found and the tagger does not doubt, and what the tagger found alone."""
+        tags = {name: tag for name, tag in self._tagger.read(plain).items() if name in self._library.red_flags}
+        found = {name: tag.words for name, tag in tags.items() if tag.margin > TAGGED}
+        for cue in self._flags:
+            doubt = self._doubt(cue.name, honest=guess.risks["low"] > HONEST)
+            if (words := cue.find(plain)) and (cue.name not in tags or tags[cue.name].margin > doubt):
+                found[cue.name] = words
+        return {name: words for name, words in found.items() if not self._is_contradicted(name, tags, signs)}
+
+    def _doubt(self, flag: str, *, honest: bool) -> float:
+        entry = self._library.red_flags[flag]
+        return CONFIRMED if entry.needs_context or (honest and entry.strength == "weak") else DOUBTED
+
+    def _is_contradicted(self, flag: str, tags: Mapping[str, Tag], signs: Mapping[str, Words]) -> bool:
+        opposite = self._library.red_flags[flag].contradicted_by
+        return opposite in signs and (flag not in tags or tags[flag].margin < CERTAIN)
+
+    def _is_vouched_for(self, signs: Mapping[str, Words], guess: Classification) -> bool:
+        """Whether an offer without flags is low rather than medium: by its wording, and by what speaks for it."""
+        weight = 2.0 if self._vouching & set(signs) else 0.5
+        return weight * guess.risks["low"] > guess.risks["medium"]
+
+    def _decide(
+        self,
+        plain: PlainText,
+        guess: Classification,
+        flags: Mapping[str, Words],
+        signs: Mapping[str, Words],
+    ) -> tuple[str, float]:
+        """The label, by the model unless a safety rule speaks."""
+        if self._emergencies.speaks(plain, guess.labels, flags, signs):
+            return "emergency", max(guess.labels.get("emergency", 0.0), 0.9)
+        label = max((name for name in guess.labels if name != "emergency"), key=lambda name: guess.labels[name])
+        told = max(("offer", "report"), key=lambda name: guess.labels[name])
+        likely = guess.labels["offer"] + guess.labels["report"] > FAIR
+        if likely and len(flags) >= TOLD_BY_FLAGS and kind_of(label) not in FLAGGED:
+            label = told
+        return label, guess.labels[label]
+
+
+def _topic(label: str, kind: str) -> str | None:
+    if kind == "chat":
+        return label.split("/", 1)[1]
+    return label if kind == "question" else None

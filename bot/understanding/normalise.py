@@ -1,0 +1,173 @@
+"""One spelling for one word: diacritics, dialect, SMS and chat spelling, typing slips.
+
+`Normaliser.plain` gives folded plain words ("bao vé, lg 20tr k?" -> "bao ve , luong 20 trieu khong ?") and remembers which
+characters of the message each word came from, so that a sign can be shown in the sender's own words.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rapidfuzz.distance import OSA
+
+from bot.content import load_yaml
+from bot.errors import NluDataError
+from bot.letters import compose, fold, plain_marks
+from bot.understanding.language import detect_language, is_vietnamese_syllable
+
+# A word may hold the vowel signs of Thai, Lao and Khmer, which are no letters to `\w`.
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_](?:[^\W\d_]|[\u0e00-\u0eff\u1780-\u17ff])*|[^\w\s]|_")
+_LONG_RUN = re.compile(r"([^\W\d])\1{2,}")
+_LONGEST_PHRASE = 4
+
+
+@dataclass(frozen=True)
+class Token:
+    """`word` is the plain form; `start` and `end` are offsets in the original text."""
+
+    word: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class PlainText:
+    """The plain words of a message and the way back to what was written."""
+
+    original: str
+    tokens: tuple[Token, ...]
+
+    @cached_property
+    def text(self) -> str:
+        return " ".join(token.word for token in self.tokens)
+
+    @cached_property
+    def _offsets(self) -> list[int]:
+        offsets, position = [], 0
+        for token in self.tokens:
+            offsets.append(position)
+            position += len(token.word) + 1
+        return offsets
+
+    def written(self, start: int, end: int) -> str:
+        """The sender's own words for `text[start:end]`."""
+        if not self.tokens or end <= start:
+            return ""
+        first = bisect_right(self._offsets, start) - 1
+        last = bisect_right(self._offsets, end - 1) - 1
+        return self.original[self.tokens[first].start : self.tokens[last].end]
+
+
+class Normaliser:
+    """Built once from nlu/teencode.yml. `vocabulary` (word -> how often) allows slips of one letter to be mended."""
+
+    def __init__(self, teencode: Mapping[str, Mapping[str, str]], vocabulary: Mapping[str, int] | None = None) -> None:
+        self._words = dict(teencode["words"])
+        self._after_number = dict(teencode["after_number"])
+        self._phrases = {tuple(key.split()): value for key, value in teencode["phrases"].items()}
+        self._vocabulary = dict(vocabulary or {})
+        self._by_length = _by_length(word for word, count in self._vocabulary.items() if count > 1 and len(word) > 2)
+        self._mended: dict[str, str] = {}
+
+    @classmethod
+    def from_file(cls, path: Path, vocabulary: Mapping[str, int] | None = None) -> "Normaliser":
+        try:
+            data = load_yaml(path)
+            return cls(data, vocabulary)
+        except FileNotFoundError:
+            raise NluDataError(f"{path} is missing: restore it from the repository") from None
+        except Exception as error:
+            raise NluDataError(f"{path} cannot be read ({error.__class__.__name__}): mend its YAML") from None
+
+    def with_vocabulary(self, vocabulary: Mapping[str, int]) -> "Normaliser":
+        teencode = {
+            "words": self._words,
+            "after_number": self._after_number,
+            "phrases": {" ".join(key): value for key, value in self._phrases.items()},
+        }
+        return Normaliser(teencode, vocabulary)
+
+    def plain(self, text: str) -> PlainText:
+        """Folded plain words with their places in `text` (NFC)."""
+        original = compose(text)
+        raw = [
+            Token(fold(plain_marks(match[0])).lower(), match.start(), match.end())
+            for match in _TOKEN.finditer(original)
+        ]
+        vietnamese = detect_language(original) == "vi"
+        words = [token for i, token in enumerate(raw) if token.word.strip() and not _is_joint(raw, i)]
+        return PlainText(original, tuple(self._expand(words, vietnamese=vietnamese)))
+
+    def _expand(self, raw: list[Token], *, vietnamese: bool) -> Iterable[Token]:
+        i = 0
+        while i < len(raw):
+            length, words = self._phrase_at(raw, i) if vietnamese else (0, "")
+            if not length:
+                length, words = 1, self._word_at(raw, i, vietnamese=vietnamese)
+            start, end = raw[i].start, raw[i + length - 1].end
+            yield from (Token(word, start, end) for word in words.split())
+            i += length
+
+    def _phrase_at(self, raw: list[Token], i: int) -> tuple[int, str]:
+        for length in range(min(_LONGEST_PHRASE, len(raw) - i), 0, -1):
+            words = tuple(token.word for token in raw[i : i + length])
+            if words in self._phrases:
+                return length, self._phrases[words]
+        return 0, ""
+
+    def _word_at(self, raw: list[Token], i: int, *, vietnamese: bool) -> str:
+        word = raw[i].word
+        if i and raw[i - 1].word[-1].isdigit() and word in self._after_number:
+            attached = raw[i - 1].end == raw[i].start
+            if attached or len(word) > 1:
+                return self._after_number[word]
+        if not vietnamese:
+            return word
+        word = _LONG_RUN.sub(r"\1\1", word)
+        return self._words[word] if word in self._words else self._mend(word)
+
+    def _mend(self, word: str) -> str:
+        """A word that is neither known nor a Vietnamese syllable, with one slip of the finger undone."""
+        if not self._vocabulary or word in self._vocabulary or not word.isalpha() or not word.isascii():
+            return word
+        if word not in self._mended:
+            if len(self._mended) > 10_000:
+                self._mended.clear()
+            self._mended[word] = self._nearest(word)
+        return self._mended[word]
+
+    def _nearest(self, word: str) -> str:
+        single = re.sub(r"(.)\1+", r"\1", word)
+        if single in self._vocabulary or single in self._words:
+            return self._words.get(single, single)
+        if len(word) < 4 or is_vietnamese_syllable(word):
+            return word
+        near = [
+            (self._vocabulary[other], other)
+            for length in (len(word) - 1, len(word), len(word) + 1)
+            for other in self._by_length.get(length, ())
+            if OSA.distance(word, other, score_cutoff=1) <= 1
+        ]
+        return max(near)[1] if near else word
+
+
+def _is_joint(raw: list[Token], i: int) -> bool:
+    """A hyphen inside a word ("Hung-ga-ry"): the word is read without it."""
+    return (
+        raw[i].word == "-"
+        and 0 < i < len(raw) - 1
+        and raw[i - 1].end == raw[i].start
+        and raw[i + 1].start == raw[i].end
+        and raw[i - 1].word.isalpha()
+        and raw[i + 1].word.isalpha()
+    )
+
+
+def _by_length(words: Iterable[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for word in words:
+        found.setdefault(len(word), []).append(word)
+    return found

@@ -1,0 +1,91 @@
+"""Red flags by their context: a linear model that reads each word with its neighbours.
+
+It learns from the annotated words of offers, reports and emergencies and from the phrase lists (Rasa lookup tables). Beside the
+cue patterns of content/red_flags.yml it finds what no pattern foresaw.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.feature_extraction import FeatureHasher
+
+from bot.understanding.normalise import PlainText
+
+BITS = 18  # of the feature hash
+REACH = 6  # words to either side
+NOTHING = "-"
+MOST_TOKENS = 400  # of a message: the rest is read by the cues alone
+
+FloatArray = NDArray[np.float32]
+_hasher = FeatureHasher(2**BITS, input_type="string", dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A flag with its best margin and the words that carry it."""
+
+    margin: float
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FlagTagger:
+    """`weights`: hashed features x classes; one class is "no flag"."""
+
+    classes: tuple[str, ...]
+    weights: NDArray[np.float16]
+    intercepts: FloatArray
+
+    def read(self, plain: PlainText) -> dict[str, Tag]:
+        """Every flag with its best margin; above 0 it is likelier than not."""
+        if not plain.tokens:
+            return {}
+        margins = self._margins(plain)
+        found = {}
+        for column, flag in enumerate(self.classes):
+            if flag != NOTHING:
+                best = int(margins[:, column].argmax())
+                found[flag] = Tag(float(margins[best, column]), (self._words(plain, margins[:, column], best),))
+        return found
+
+    def _margins(self, plain: PlainText) -> FloatArray:
+        words = [token.word for token in plain.tokens[:MOST_TOKENS]]
+        rows = _hasher.transform(token_features(words, i) for i in range(len(words)))
+        used, positions = np.unique(rows.indices, return_inverse=True)
+        compact = sparse.csr_matrix((rows.data, positions, rows.indptr), shape=(rows.shape[0], len(used)))
+        result: FloatArray = compact @ self.weights[used].astype(np.float32) + self.intercepts
+        return result
+
+    @staticmethod
+    def _words(plain: PlainText, margins: FloatArray, best: int) -> str:
+        """The run of words around the best one that lean the same way."""
+        limit = margins[best] - 0.6
+        first = last = best
+        while first > 0 and margins[first - 1] > limit and best - first < REACH:
+            first -= 1
+        while last + 1 < len(margins) and margins[last + 1] > limit and last - best < REACH:
+            last += 1
+        return plain.original[plain.tokens[first].start : plain.tokens[last].end]
+
+
+def token_features(words: Sequence[str], i: int) -> list[str]:
+    """Words, pairs and triples near word `i`, with and without their distance."""
+
+    def at(position: int) -> str:
+        return words[position] if 0 <= position < len(words) else "<>"
+
+    features = [f"{d}:{at(i + d)}" for d in range(-4, 5)]
+    features += [f"b{d}:{at(i + d)}_{at(i + d + 1)}" for d in range(-3, 3)]
+    features += [f"t{d}:{at(i + d)}_{at(i + d + 1)}_{at(i + d + 2)}" for d in range(-2, 1)]
+    features += [f"w:{at(i + d)}" for d in range(-REACH, REACH + 1)]
+    features += [f"p:{at(i + d)}_{at(i + d + 1)}" for d in range(-REACH, REACH)]
+    return features
+
+
+def token_rows(texts: Sequence[PlainText]) -> sparse.csr_matrix:
+    """The features of every word of every text, one row a word."""
+    words = [[token.word for token in text.tokens] for text in texts]
+    return _hasher.transform(token_features(row, i) for row in words for i in range(len(row)))

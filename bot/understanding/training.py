@@ -1,0 +1,110 @@
+"""nlu/data -> a trained classifier, cached under the fingerprint of everything it was made from."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import sklearn
+from scipy import sparse
+from sklearn.svm import LinearSVC
+
+from bot.errors import NluDataError
+from bot.letters import fold
+from bot.understanding import classifier as classifier_module
+from bot.understanding.classifier import EmbeddedClassifier, LinearModel, TextFeatures
+from bot.understanding.nlu_data import FLAGGED, Example, read_examples, read_phrases
+from bot.understanding.normalise import Normaliser, PlainText, Token
+from bot.understanding.tagger import BITS, NOTHING, FlagTagger, token_rows
+
+LABEL_C = 0.15  # inverse regularisation of the two models, chosen on held-out personas
+ANSWER_C = 0.2
+TAGGER_C = 0.05
+FEWEST = 5  # sentences that an intent needs at least
+
+Progress = Callable[[str], None]
+
+
+def fingerprint(nlu_folder: Path) -> str:
+    """Changes whenever data, short forms, settings or the code that learns change."""
+    digest = hashlib.sha256(
+        f"{classifier_module.FORMAT} {sklearn.__version__} {LABEL_C} {ANSWER_C} {TAGGER_C} {BITS}".encode()
+    )
+    for path in [*sorted((nlu_folder / "data").glob("*.yml")), nlu_folder / "teencode.yml"]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes() if path.exists() else b"")
+    for view in TextFeatures.VIEWS:
+        digest.update(repr(sorted(view.items())).encode())
+    return digest.hexdigest()
+
+
+def load_or_train(nlu_folder: Path, model_folder: Path, progress: Progress) -> EmbeddedClassifier:
+    """The cached model of these very data, or a newly trained one."""
+    mark = fingerprint(nlu_folder)
+    cached = EmbeddedClassifier.load(model_folder, mark)
+    if cached:
+        return cached
+    progress("Learning from nlu/data (about a minute, once)")
+    data = nlu_folder / "data"
+    model = train(read_examples(data), read_phrases(data), Normaliser.from_file(nlu_folder / "teencode.yml"))
+    model.save(model_folder, mark)
+    return model
+
+
+def train(examples: Sequence[Example], phrases: Sequence[Example], normaliser: Normaliser) -> EmbeddedClassifier:
+    """Each sentence is learned as written and without diacritics: that is how half of the messages come."""
+    _refuse_thin_intents(examples)
+    copies = [(example.text, example) for example in examples]
+    copies += [(fold(example.text), example) for example in examples if fold(example.text) != example.text]
+    plain = [normaliser.plain(text) for text, _ in copies]
+    features, matrix = TextFeatures.fit(plain)
+    labels = [example.label for _, example in copies]
+    answers = [answer_of(example) for _, example in copies]
+    flagged = [example for example in examples if example.label in FLAGGED]
+    with ThreadPoolExecutor(2) as pool:  # liblinear lets go of the interpreter lock
+        by_answer = pool.submit(_fit, matrix, answers, ANSWER_C)
+        by_label = pool.submit(_fit, matrix, labels, LABEL_C)
+        tagger = pool.submit(_fit_tagger, [*flagged, *phrases], normaliser)
+        return EmbeddedClassifier(features, by_label.result(), by_answer.result(), tagger.result(), _word_counts(plain))
+
+
+def answer_of(example: Example) -> str:
+    """What the second model learns: the answer's id for questions, the risk of offers, the label otherwise."""
+    return example.intent
+
+
+def _fit_tagger(examples: Sequence[Example], normaliser: Normaliser) -> FlagTagger:
+    plain = [normaliser.plain(example.text) for example in examples]
+    marks = [_flag_at(example, token) for example, text in zip(examples, plain, strict=True) for token in text.tokens]
+    machine = LinearSVC(C=TAGGER_C, random_state=0).fit(token_rows(plain), marks)
+    weights = np.ascontiguousarray(machine.coef_.T.astype(np.float16))
+    return FlagTagger(tuple(str(name) for name in machine.classes_), weights, machine.intercept_.astype(np.float32))
+
+
+def _flag_at(example: Example, token: Token) -> str:
+    return next((span.entity for span in example.spans if span.start < token.end and token.start < span.end), NOTHING)
+
+
+def _fit(matrix: sparse.csr_matrix, targets: list[str], strength: float) -> LinearModel:
+    machine = LinearSVC(C=strength, random_state=0).fit(matrix, targets)
+    return LinearModel(
+        classes=tuple(str(name) for name in machine.classes_),
+        weights=np.ascontiguousarray(machine.coef_.T.astype(np.float16)),
+        intercepts=machine.intercept_.astype(np.float32),
+    )
+
+
+def _refuse_thin_intents(examples: Sequence[Example]) -> None:
+    thin = [intent for intent, count in Counter(example.intent for example in examples).items() if count < FEWEST]
+    if thin:
+        raise NluDataError(f"nlu/data: {', '.join(sorted(thin))}: needs at least {FEWEST} sentences each to be learned")
+
+
+def _word_counts(plain: Sequence[PlainText]) -> dict[str, int]:
+    """How often each plain word of letters occurs: what a slip of the finger may be mended to."""
+    counts = Counter(
+        token.word for text in plain for token in text.tokens if token.word.isascii() and token.word.isalpha()
+    )
+    return {word: count for word, count in counts.items() if count > 1}

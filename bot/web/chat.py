@@ -1,0 +1,171 @@
+"""The chat page. Works without JavaScript: every message is a form, and the talk so far travels, sealed, in the page itself."""
+
+import base64
+import binascii
+import datetime as dt
+import json
+import secrets
+import time
+import uuid
+from collections import OrderedDict, deque
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from bot.app import App
+from bot.errors import KeyringError
+from bot.messages import Address, InboundMessage, OutboundMessage
+from bot.web.words import language_of, page_words, templates
+
+CHANNEL = "web"
+COOKIE = "banduong"
+MOST_BUBBLES = 30
+MOST_TALK = 40_000  # characters of the sealed talk
+MOST_SESSIONS = 10_000
+
+
+@dataclass(frozen=True)
+class Bubble:
+    """One message on the page. `buttons` are shown under the last one only."""
+
+    who: str
+    text: str
+    buttons: tuple[str, ...] = ()
+
+
+def chat_routes(house: App) -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
+    pace = Pace(house.config.bot.web.messages_per_minute)
+    words = {language: page_words(house.config.content_folder, "chat", language) for language in ("vi", "en")}
+
+    def page(request: Request, session: str, talk: list[Bubble], *, fragment: bool = False) -> HTMLResponse:
+        language = language_of(request)
+        response = templates.TemplateResponse(
+            request,
+            "talk.html" if fragment else "chat.html",
+            {
+                "w": words[language],
+                "lang": language,
+                "talk": talk,
+                "sealed": _seal(house, session, talk),
+                "id": uuid.uuid4(),
+                "leave_to": house.config.bot.web.leave_to,
+            },
+        )
+        secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, session, httponly=True, samesite="strict", secure=secure)
+        return response
+
+    @routes.get("/", response_class=HTMLResponse)
+    def open_page(request: Request) -> HTMLResponse:
+        return page(request, _session(request), [])
+
+    @routes.post("/", response_class=HTMLResponse)
+    async def write(
+        request: Request,
+        text: Annotated[str, Form()] = "",
+        number: Annotated[str, Form()] = "",
+        talk: Annotated[str, Form()] = "",
+        message_id: Annotated[str, Form(alias="id")] = "",
+    ) -> HTMLResponse:
+        session = _session(request)
+        bubbles = _open(house, session, talk)
+        said = number or text
+        label = _label(bubbles, number) if number else text
+        if pace.too_fast(session):
+            replies: tuple[OutboundMessage, ...] = (_plain(house, "too_fast", language_of(request)),)
+        else:
+            message = InboundMessage(
+                Address(CHANNEL, session), _external_id(session, message_id), said, dt.datetime.now(dt.UTC)
+            )
+            replies = await _handle(house, message)
+        heard = [Bubble("bot", reply.text, reply.buttons) for reply in replies]
+        bubbles = [*bubbles, *([Bubble("you", label)] if label.strip() else []), *heard][-MOST_BUBBLES:]
+        return page(request, session, bubbles, fragment=request.headers.get("x-part") == "talk")
+
+    @routes.post("/leave")
+    async def leave(request: Request) -> Response:
+        """Closes the talk here; what the browser remembers is beyond us, and the page says so."""
+        session = _session(request)
+        message = InboundMessage(Address(CHANNEL, session), str(uuid.uuid4()), "x", dt.datetime.now(dt.UTC))
+        await _handle(house, message)
+        response = RedirectResponse(house.config.bot.web.leave_to, status_code=303)
+        response.delete_cookie(COOKIE)
+        response.headers["Clear-Site-Data"] = '"cookies", "storage"'
+        return response
+
+    return routes
+
+
+async def _handle(house: App, message: InboundMessage) -> tuple[OutboundMessage, ...]:
+    """The place in the queue is taken here, in the order of arrival; the work is done in a thread."""
+    arrivals = house.processor.arrivals
+    place = arrivals.queue(message.address)
+    try:
+        return await run_in_threadpool(house.processor.handle, message, place)
+    finally:
+        arrivals.leave(place)
+
+
+def _plain(house: App, name: str, language: str) -> OutboundMessage:
+    return OutboundMessage(Address(CHANNEL, ""), house.library.say(name, language, "text"), name)
+
+
+def _session(request: Request) -> str:
+    known = request.cookies.get(COOKIE, "")
+    return known if len(known) == 32 and known.isalnum() else secrets.token_hex(16)
+
+
+def _external_id(session: str, message_id: str) -> str:
+    """The id that the form carried, so that a repeated submit is the same message; bound to its session."""
+    try:
+        return f"{session[:8]}:{uuid.UUID(message_id)}"
+    except ValueError:
+        return f"{session[:8]}:{uuid.uuid4()}"
+
+
+def _label(bubbles: list[Bubble], number: str) -> str:
+    buttons = next((bubble.buttons for bubble in reversed(bubbles) if bubble.buttons), ())
+    return f"{number}. {buttons[int(number) - 1]}" if number.isdigit() and 0 < int(number) <= len(buttons) else number
+
+
+def _seal(house: App, session: str, talk: list[Bubble]) -> str:
+    """The talk as the page carries it: nobody but this server reads it, and only for this session."""
+    kept = talk
+    while len(text := json.dumps([asdict(bubble) for bubble in kept], ensure_ascii=False)) > MOST_TALK // 2 and kept:
+        kept = kept[1:]
+    return base64.urlsafe_b64encode(house.database.keyring.seal(text, f"web|talk|{session}")).decode()
+
+
+def _open(house: App, session: str, sealed: str) -> list[Bubble]:
+    if not sealed or len(sealed) > MOST_TALK * 2:
+        return []
+    try:
+        text = house.database.keyring.open(base64.urlsafe_b64decode(sealed), f"web|talk|{session}")
+    except (KeyringError, binascii.Error, ValueError):
+        return []
+    return [Bubble(row["who"], row["text"], tuple(row["buttons"])) for row in json.loads(text)]
+
+
+class Pace:
+    """So many messages a minute from one session, in memory only."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._most = per_minute
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def too_fast(self, session: str) -> bool:
+        now = time.monotonic()
+        times = self._times.setdefault(session, deque())
+        self._times.move_to_end(session)
+        while len(self._times) > MOST_SESSIONS:
+            self._times.popitem(last=False)
+        while times and now - times[0] > 60:
+            times.popleft()
+        if len(times) >= self._most:
+            return True
+        times.append(now)
+        return False

@@ -1,0 +1,103 @@
+"""The pages and what stands around them: headers, limits, health."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import text
+
+from bot import __version__
+from bot.app import App
+from bot.errors import BanDuongError
+from bot.web.chat import chat_routes
+from bot.web.simulator import simulator_routes
+
+MOST_BODY = 64 * 1024  # bytes
+_FOLDER = Path(__file__).parent
+
+log = logging.getLogger("banduong")
+CallNext = Callable[[Request], Awaitable[Response]]
+
+
+def create_site(house: App) -> FastAPI:
+    """The whole site; OpenAPI at /api/docs is for the interfaces that other programs use."""
+    site = FastAPI(
+        title="Bạn Đường", version=__version__, docs_url="/api/docs", redoc_url=None, openapi_url="/api/openapi.json"
+    )
+    site.mount("/static", StaticFiles(directory=_FOLDER / "static"), name="static")
+    site.include_router(chat_routes(house))
+    site.include_router(simulator_routes(house))
+    _add_health(site, house)
+    _add_guards(site, house)
+    return site
+
+
+def _add_health(site: FastAPI, house: App) -> None:
+    @site.get("/healthz", response_class=PlainTextResponse, include_in_schema=True)
+    def healthz() -> str:
+        """The process answers."""
+        return "ok"
+
+    @site.get("/readyz", response_class=PlainTextResponse)
+    def readyz() -> Response:
+        """The database takes a transaction."""
+        try:
+            with house.database.begin() as connection:
+                connection.execute(text("SELECT 1"))
+        except BanDuongError as error:
+            return PlainTextResponse(str(error), status_code=503)
+        return PlainTextResponse("ready")
+
+
+def _add_guards(site: FastAPI, house: App) -> None:
+    leave = urlsplit(house.config.bot.web.leave_to)
+    headers = {
+        "Content-Security-Policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+            f"frame-ancestors 'none'; form-action 'self' {leave.scheme}://{leave.netloc}"
+        ),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    }
+
+    @site.middleware("http")
+    async def guard(request: Request, call_next: CallNext) -> Response:
+        started = time.monotonic()
+        refusal = _refusal(request)
+        response = refusal or await call_next(request)
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        if request.url.path.startswith("/static/"):
+            response.headers["Cache-Control"] = "public, max-age=3600"
+        else:
+            response.headers["Cache-Control"] = "no-store"
+        log.debug("%s %s in %.1f ms", request.method, response.status_code, 1000 * (time.monotonic() - started))
+        return response
+
+    @site.exception_handler(BanDuongError)
+    async def trouble(_request: Request, error: BanDuongError) -> Response:
+        log.error("%s", error)
+        return PlainTextResponse(house.library.say("trouble", "vi", "text"), status_code=503)
+
+
+def _refusal(request: Request) -> Response | None:
+    """Posts from other sites and bodies that are too large stop here."""
+    if request.method != "POST":
+        return None
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if site in ("cross-site", "same-site") or foreign:
+        return JSONResponse({"error": "this form belongs to another site"}, status_code=403)
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > MOST_BODY:
+        return JSONResponse({"error": "the message is too large"}, status_code=413)
+    return None

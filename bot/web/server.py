@@ -1,0 +1,81 @@
+"""`banduong serve`: one process, one port, and forgetting once a minute."""
+
+import datetime as dt
+import logging
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from bot.app import App
+from bot.content import load_yaml
+from bot.errors import AddressInUseError, BanDuongError, ConfigError
+from bot.jobs import purge
+from bot.web.pages import create_site
+
+PURGE_EVERY = 60.0  # seconds
+
+log = logging.getLogger("banduong")
+
+
+def run(house: App, *, host: str | None, port: int | None, say: Callable[[str], None]) -> None:
+    """Serves until interrupted. The socket is taken first, so that a second server says so before it does anything."""
+    house.refuse_unready_production()
+    host = host or house.config.bot.web.host
+    port = port or house.config.bot.web.port
+    listener = _listen(host, port)
+    try:
+        _ = house.processor  # learn, open the database, read the content: errors now, not at the first message
+        site = create_site(house)
+        stopping = threading.Event()
+        forgetting = threading.Thread(target=_forget, args=(house, stopping), daemon=True)
+        forgetting.start()
+        _announce(house, host, port, say)
+        server = uvicorn.Server(uvicorn.Config(site, log_level="warning", access_log=False, lifespan="off"))
+        server.run(sockets=[listener])
+        stopping.set()
+    finally:
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)  # a second server must fail here, not share the port
+    except OSError as error:
+        listener.close()
+        if isinstance(error, socket.gaierror) or error.errno in (99, 22):
+            raise ConfigError(f"{host} is no address of this machine: use --host 127.0.0.1.") from None
+        if error.errno == 13:
+            raise AddressInUseError(f"Port {port} needs more rights: use a port above 1023 with --port.") from None
+        raise AddressInUseError(
+            f"Port {port} is taken, perhaps by another Bạn Đường: stop that one or use --port."
+        ) from None
+    return listener
+
+
+def _announce(house: App, host: str, port: int, say: Callable[[str], None]) -> None:
+    words = load_yaml(house.config.content_folder / "web.yml")["server"]
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    say(f"{words['ready']['vi']} / {words['ready']['en']}")
+    say(f"  {base}/           {words['chat']['vi']} / {words['chat']['en']}")
+    say(f"  {base}/simulator  {words['simulator']['vi']} / {words['simulator']['en']}")
+    say(words["try"]["vi"])
+    if house.missing_reporting_policy():
+        say(words["trial"]["en"])
+    if due := len(list(house.library.expiring(dt.datetime.now(dt.UTC).date()))):
+        say(words["expiring"]["en"].format(count=due))
+    say(words["stop"]["en"])
+
+
+def _forget(house: App, stopping: threading.Event) -> None:
+    idle = dt.timedelta(minutes=house.config.bot.conversation.idle_minutes)
+    while not stopping.wait(PURGE_EVERY):
+        try:
+            purge(house.database, dt.datetime.now(dt.UTC), idle)
+        except BanDuongError as error:
+            log.error("purge failed: %s", error)
