@@ -161,10 +161,8 @@ def chat(
         if record:
             talk.append(_heard(text, shadow.say(text, now)[1]))
     if record and talk:
-        record.write_text(
-            yaml.safe_dump({"about": "", "channel": channel, "talk": talk}, allow_unicode=True, sort_keys=False),
-            encoding="utf-8",
-        )
+        dialog = [{"about": "", "channel": channel, "talk": talk}]
+        record.write_text(yaml.safe_dump(dialog, allow_unicode=True, sort_keys=False), encoding="utf-8")
         err.print(str(record))
 
 

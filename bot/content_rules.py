@@ -21,6 +21,9 @@ TEXT_MOST = 1400
 SENTENCE_MOST = 38  # syllables in Vietnamese, words in English
 LONGEST_LIFE = 366  # days between `checked` and `expires`
 
+# What the conversation fills in by itself (bot.conversation.policy).
+FILLED_IN = frozenset("count flags why do where signs question case numbers title checked sources".split())
+
 _NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")
 _SHORT_LINE = re.compile(r"\b(?:111|113)\b(?![.,]\d)")
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
@@ -203,6 +206,14 @@ def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
             yield Problem(
                 "error", f"answers/{answer.topic}.yml: {answer.id}", f"{{{name}}} is no hotline and no notice"
             )
+    for name, response in library.responses.items():
+        for unknown in placeholders(response) - _known(library) - FILLED_IN:
+            yield Problem(
+                "error",
+                f"responses.yml: {name}",
+                f"{{{unknown}}} is no hotline, no notice and nothing that a turn fills in",
+            )
+    for answer in library.answers.values():
         if answer.topic not in library.topics:
             yield Problem("error", answer.id, "its topic has no file of its own")
 

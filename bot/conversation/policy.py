@@ -199,7 +199,7 @@ class Policy:
         if self._is_control(desk):
             return None
         if desk.reading.kind != "emergency":
-            return self._stay_or_go(desk) if escape else None
+            return self._stay_or_go(desk) if escape and desk.reading.kind not in ("report", "offer") else None
         slots = forms.with_reading(desk.conversation.slots, desk.reading, self._library)
         known = desk.conversation.form == "emergency" and desk.conversation.case_open
         if known and not escape:

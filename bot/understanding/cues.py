@@ -19,6 +19,10 @@ class Cue:
     def compile(cls, name: str, cues: Iterable[str], unless: Iterable[str] = ()) -> "Cue":
         return cls(name, tuple(map(re.compile, cues)), tuple(map(re.compile, unless)))
 
+    def is_excused(self, plain: PlainText) -> bool:
+        """Whether any `unless` matches."""
+        return any(pattern.search(plain.text) for pattern in self.unless)
+
     def find(self, plain: PlainText) -> tuple[str, ...]:
         """The words that show the sign, in the order of the patterns, without repeats."""
         excused: list[tuple[int, int]] | None = None

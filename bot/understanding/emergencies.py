@@ -9,6 +9,7 @@ from bot.understanding.cues import Cue
 from bot.understanding.normalise import PlainText
 
 SHORT = 6  # words
+CONTROL = ("restricted_movement", "violence_threat", "ransom_demand", "forced_scam_work", "isolation_no_contact")
 
 
 class EmergencyRules:
@@ -26,6 +27,8 @@ class EmergencyRules:
     ) -> bool:
         if self.certain_rule(plain):
             return True
+        if labels.get("offer", 0.0) > labels.get("emergency", 0.0) and not set(CONTROL) & set(flags):
+            return False
         return self._sum(plain, labels, {*flags, *signs}) > self._threshold
 
     def certain_rule(self, plain: PlainText) -> str | None:

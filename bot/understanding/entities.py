@@ -110,10 +110,13 @@ _FROM_TO = re.compile(
     rf"\btu (?P<a>{_AMOUNT})(?: gio| h)?(?: ruoi)?(?: sang| khuya)? ?(?:toi|den|-|qua|cho toi|cho den) (?P<b>{_AMOUNT})(?: gio| h)?(?: ruoi)? (?P<part>dem|toi|khuya|chieu|sang)\b"
     rf"|\b(?P<a2>{_AMOUNT}) gio sang(?: \w+){{0,2}} (?:toi|den|-) (?P<b2>{_AMOUNT}) gio (?P<part2>dem|toi|khuya|chieu|sang)\b"
 )
+_ONES = "|".join(word for word in _DIGITS if word not in ("khong", "lam", "tu"))
+_AGE_WORD = rf"(?:(?:{_ONES}) muoi(?: (?:{_ONES}|lam|mot|tu))?|muoi(?: (?:{_ONES}|lam))?|(?:{_ONES}))"
 _AGE = re.compile(
-    rf"\b(?P<a>\d{{1,2}}|{_NUMBER_WORD}(?: {_NUMBER_WORD})?)(?: ?(?:-|,|/|hay|hoac|toi|den)? ?(?P<b>\d{{1,2}}|{_NUMBER_WORD}(?: {_NUMBER_WORD})?))?(?: ruoi)? (?:tuoi|years? old|year-old|yo)\b"
+    rf"\b(?:(?P<a>\d{{1,2}}) ?(?:-|,|/|hay|hoac|toi|den|va)? ?(?P<b>\d{{1,2}})|(?P<one>\d{{1,2}})"
+    rf"|(?P<wa>{_AGE_WORD}) ?(?:hay |hoac |toi |den |va )?(?P<wb>muoi(?: (?:{_ONES}|lam))?)|(?P<word>{_AGE_WORD}))"
+    r"(?: ruoi)? (?:tuoi|years? old|year-old|yo)\b"
     r"|\b(?:age|aged|tuoi|moi) (?P<c>1[0-7])\b(?! (?:ngay|thang|gio|nguoi|trieu|nam|tuan|phut|dua|nghin|do|tieng|%))"
-    r"|\bsinh nam (?P<year>20\d\d)\b"
 )
 _GRADE = re.compile(r"\b(?:hoc )?lop (?P<grade>\d{1,2}|muoi hai|muoi mot|muoi|chin|tam|bay|sau|nam|bon|ba|hai|mot)\b")
 _AGE_RANGE_OF_AN_AD = re.compile(r"\b(?:nam|nu|nam nu|nam / nu|tuyen|do tuoi|tu)\b[^.;]{0,25}$")
@@ -321,7 +324,7 @@ def _hours(plain: PlainText) -> Iterator[tuple[float, str]]:
         value = number_of(match["m"] or match["n"])
         a_day = "ngay" in match[0] or "day" in match[0]
         around = plain.text[max(0, match.start() - 30) : match.start()]
-        if value and 1 <= value <= 24 and (a_day or _HOURS_ANYHOW.search(around)):
+        if value and 1 <= value < 24 and (a_day or _HOURS_ANYHOW.search(around)):
             yield value, plain.written(*match.span())
 
 
@@ -340,10 +343,8 @@ def _hours_from_to(plain: PlainText) -> Iterator[tuple[float, str]]:
 
 def _ages(plain: PlainText) -> Iterator[tuple[int, str]]:
     for match in _AGE.finditer(plain.text):
-        if match["year"]:
-            continue
         before = plain.text[max(0, match.start() - 40) : match.start()]
-        values = [number_of(match[group]) for group in ("a", "b", "c") if match[group]]
+        values = [number_of(match[group]) for group in ("a", "b", "one", "wa", "wb", "word", "c") if match[group]]
         ages = [int(value) for value in values if value and 3 <= value <= 90]
         if ages and not (len(ages) == 2 and _AGE_RANGE_OF_AN_AD.search(before)):
             yield min(ages), plain.written(*match.span())

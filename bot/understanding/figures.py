@@ -27,6 +27,8 @@ def flags_of_figures(
             flags["unrealistic_pay"] = (pay.words,)
     if hours := [words for hours, words in entities.hours_a_day if hours > TOO_MANY_HOURS]:
         flags["excessive_hours"] = _joined(flags, "excessive_hours", hours)
+    if entities.ages and min(age for age, _ in entities.ages) >= ADULT:
+        flags.pop("minor", None)
     if ages := [words for age, words in entities.ages if age < ADULT]:
         flags["minor"] = _joined(flags, "minor", ages)
     return flags

@@ -1,13 +1,14 @@
 """text -> Understanding: normalise, read figures and names, find signs, classify, and let the safety rules have the last word."""
 
+import re
 from collections.abc import Collection, Mapping
 
 from bot.content import Library
 from bot.letters import compose
 from bot.understanding.classifier import Classification, Classifier
 from bot.understanding.cues import Cue
-from bot.understanding.emergencies import EmergencyRules
-from bot.understanding.entities import EntityReader
+from bot.understanding.emergencies import CONTROL, EmergencyRules
+from bot.understanding.entities import Entities, EntityReader
 from bot.understanding.figures import Words, flags_of_figures
 from bot.understanding.language import detect_language
 from bot.understanding.nlu_data import FLAGGED, kind_of
@@ -19,10 +20,21 @@ from bot.understanding.tagger import FlagTagger, Tag
 TAGGED = -0.05  # from here on it adds a flag that no cue found
 DOUBTED = -0.9  # below this it drops a flag that only a cue found ...
 CONFIRMED = -0.4  # ... and below this, one whose cues need context, or a weak one in an offer that reads as honest
+EXCUSED = 0.9  # what it takes where an `unless` speaks against the flag
 CERTAIN = 0.3  # below this a flag yields to the sign that says the opposite
 HONEST = 0.8  # probability of "low" from which an offer reads as honest
 TOLD_BY_FLAGS = 2  # so many flags, and a fair chance that it is no question ...
 FAIR = 0.2  # ... make an offer or a report of it
+
+WINNING = frozenset(
+    "unrealistic_pay vague_job no_contract urgency no_skills_needed travel_paid_by_recruiter social_media_recruiter "
+    "stranger_recruiter scam_compound_destination tourist_visa debt_advance".split()
+)
+
+
+SCREEN_WORK = re.compile(
+    r"\b(?:casino|online|chat|lua|scam|game|may tinh|go may|cong ty|company|app|khach|web|tai khoan)\b"
+)
 
 
 class Interpreter:
@@ -65,6 +77,7 @@ class Interpreter:
             signs["vouched"] = tuple(word for name in signs if name in self._vouching for word in signs[name])
         label, confidence = self._decide(plain, guess, flags, signs)
         kind = kind_of(label)
+        flags = _fitting(kind, flags, entities, plain)
         if kind != "emergency" and not self._knows_a_word_of(plain):
             confidence = 0.0
         return Understanding(
@@ -73,7 +86,7 @@ class Interpreter:
             topic=_topic(label, kind),
             confidence=confidence,
             candidates=guess.answers,
-            flags=flags if kind in FLAGGED else {},
+            flags=flags,
             signs=signs,
             entities=entities,
             backend=guess.backend,
@@ -89,11 +102,14 @@ class Interpreter:
     def _flags_of_words(self, plain: PlainText, signs: Mapping[str, Words], guess: Classification) -> dict[str, Words]:
         """What a cue found and the tagger does not doubt, and what the tagger found alone."""
         tags = {name: tag for name, tag in self._tagger.read(plain).items() if name in self._library.red_flags}
-        found = {name: tag.words for name, tag in tags.items() if tag.margin > TAGGED}
+        found: dict[str, Words] = {}
         for cue in self._flags:
-            doubt = self._doubt(cue.name, honest=guess.risks["low"] > HONEST)
-            if (words := cue.find(plain)) and (cue.name not in tags or tags[cue.name].margin > doubt):
+            margin = tags[cue.name].margin if cue.name in tags else 0.0
+            words = cue.find(plain)
+            if words and margin > self._doubt(cue.name, honest=guess.risks["low"] > HONEST):
                 found[cue.name] = words
+            elif cue.name in tags and margin > TAGGED and (margin > EXCUSED or not cue.is_excused(plain)):
+                found[cue.name] = tags[cue.name].words
         return {name: words for name, words in found.items() if not self._is_contradicted(name, tags, signs)}
 
     def _doubt(self, flag: str, *, honest: bool) -> float:
@@ -124,7 +140,27 @@ class Interpreter:
         likely = guess.labels["offer"] + guess.labels["report"] > FAIR
         if likely and len(flags) >= TOLD_BY_FLAGS and kind_of(label) not in FLAGGED:
             label = told
+        if label == "report" and guess.labels["offer"] > FAIR and _is_an_invitation(flags):
+            label = "offer"
         return label, guess.labels[label]
+
+
+def _fitting(kind: str, flags: Mapping[str, Words], entities: Entities, plain: PlainText) -> dict[str, Words]:
+    """The flags that mean something in a message of this kind: a bare sum is pay only in an offer, and the name of a
+    known place is a sign only beside the work that is done there."""
+    if kind not in FLAGGED:
+        return {}
+    dropped = set()
+    if kind != "offer" and entities.pay and entities.pay.role == "unknown":
+        dropped.add("unrealistic_pay")
+    if kind == "emergency" and not SCREEN_WORK.search(plain.text):
+        dropped.add("scam_compound_destination")
+    return {name: words for name, words in flags.items() if name not in dropped}
+
+
+def _is_an_invitation(flags: Collection[str]) -> bool:
+    """Signs of how somebody is won over, and none of how somebody is held."""
+    return len(WINNING & set(flags)) >= TOLD_BY_FLAGS and not set(CONTROL) & set(flags)
 
 
 def _topic(label: str, kind: str) -> str | None:

@@ -1,8 +1,10 @@
 """nlu/data -> a trained classifier, cached under the fingerprint of everything it was made from."""
 
+import contextlib
+import fcntl
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import sklearn
 from scipy import sparse
 from sklearn.svm import LinearSVC
 
-from bot.errors import NluDataError
+from bot.errors import ModelError, NluDataError
 from bot.letters import fold
 from bot.understanding import classifier as classifier_module
 from bot.understanding.classifier import EmbeddedClassifier, LinearModel, TextFeatures
@@ -46,6 +48,26 @@ def load_or_train(nlu_folder: Path, model_folder: Path, progress: Progress) -> E
     cached = EmbeddedClassifier.load(model_folder, mark)
     if cached:
         return cached
+    with _alone(model_folder):
+        return EmbeddedClassifier.load(model_folder, mark) or _train_and_keep(nlu_folder, model_folder, mark, progress)
+
+
+@contextlib.contextmanager
+def _alone(model_folder: Path) -> Iterator[None]:
+    """Of several processes that start at once, one learns and the others wait for its model."""
+    try:
+        model_folder.mkdir(parents=True, exist_ok=True)
+        lock = (model_folder / "lock").open("w")
+    except OSError as error:
+        raise ModelError(
+            f"{model_folder} cannot be written to ({error.strerror}): set BANDUONG_HOME to another folder."
+        ) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _train_and_keep(nlu_folder: Path, model_folder: Path, mark: str, progress: Progress) -> EmbeddedClassifier:
     progress("Learning from nlu/data (about a minute, once)")
     data = nlu_folder / "data"
     model = train(read_examples(data), read_phrases(data), Normaliser.from_file(nlu_folder / "teencode.yml"))

@@ -1,0 +1,134 @@
+"""Prints one table: a turn with its commit, memory, and how long a warm start takes. Medians of several runs; nothing is asserted."""
+
+import datetime as dt
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.app import App
+from bot.config import load_config
+from bot.messages import Address, InboundMessage
+
+ROOT = Path(__file__).parent.parent
+RUNS = 5
+STARTS = 5
+PORT = 8765
+BARS = {
+    "turn, p95": 15.0,
+    "memory of the server": 400.0,
+    "warm start to the first page": 3.0,
+    "warm start to the first answer": 3.0,
+}
+
+
+def main() -> None:
+    table = Table("what", "median", "lowest", "highest", "bar", box=None)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "model").symlink_to(_trained())
+        for name, values, unit in (*_turns(home), *_starts(home)):
+            bar = f"{BARS[name]:g} {unit}" if name in BARS else ""
+            table.add_row(
+                name, *(f"{value:.1f} {unit}" for value in (statistics.median(values), min(values), max(values))), bar
+            )
+    Console().print(table)
+
+
+def _trained() -> Path:
+    """The model that `make run` uses, trained if need be."""
+    house = App(load_config(ROOT / "config.yml"), progress=print)
+    _ = house.classifier
+    return (house.config.home / "model").resolve()
+
+
+def _turns(home: Path) -> list[tuple[str, list[float], str]]:
+    """Each message to a conversation of its own, in this process, the commit included."""
+    house = App(load_config(ROOT / "config.yml", {"BANDUONG_HOME": str(home)}))
+    rows = (ROOT / "nlu" / "eval" / "personas.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(row)["text"] for row in rows]
+    medians, tails = [], []
+    for run in range(RUNS + 1):
+        times = []
+        for number, text in enumerate(texts):
+            message = InboundMessage(
+                Address("web", f"{run}-{number}"), f"{run}-{number}", text, dt.datetime.now(dt.UTC)
+            )
+            started = time.perf_counter()
+            house.processor.handle(message)
+            times.append(1000 * (time.perf_counter() - started))
+        if run:  # the first run warms up
+            medians.append(statistics.median(times))
+            tails.append(statistics.quantiles(times, n=20)[-1])
+    house.database.close()
+    return [("turn, median", medians, "ms"), ("turn, p95", tails, "ms")]
+
+
+def _starts(home: Path) -> list[tuple[str, list[float], str]]:
+    pages, answers, memory = [], [], []
+    for _ in range(STARTS):
+        page, used = _serve_once(home)
+        pages.append(page)
+        memory.append(used)
+        started = time.perf_counter()
+        subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "bot.cli", "ask", "111 la so gi"],
+            cwd=ROOT, env={**os.environ, "BANDUONG_HOME": str(home)}, check=True, capture_output=True,
+        )  # fmt: skip
+        answers.append(time.perf_counter() - started)
+    return [
+        ("warm start to the first page", pages, "s"),
+        ("warm start to the first answer", answers, "s"),
+        ("memory of the server", memory, "MB"),
+    ]
+
+
+def _serve_once(home: Path) -> tuple[float, float]:
+    """(seconds to the first page, resident MB after fifty messages)."""
+    started = time.perf_counter()
+    server = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "bot.cli", "serve", "--port", str(PORT)],
+        cwd=ROOT, env={**os.environ, "BANDUONG_HOME": str(home)}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        page = _first_page(started)
+        for number in range(50):
+            body = f"text=di+han+luong+{number}0tr+co+nen+di+khong".encode()
+            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", data=body) as answer:
+                answer.read()
+        return page, _resident(server.pid)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _first_page(started: float) -> float:
+    while time.perf_counter() - started < 60:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz"):
+                return time.perf_counter() - started
+        except OSError:
+            time.sleep(0.02)
+    raise TimeoutError("the server did not come up in a minute")
+
+
+def _resident(pid: int) -> float:
+    """MB, from /proc where there is one."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""A real PostgreSQL for the tests marked `postgres`: the server that BANDUONG_TEST_PG_URL names, or one of our own in a temporary folder."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+URL_VARIABLE = "BANDUONG_TEST_PG_URL"
+BINARIES = "usr/lib/postgresql/*/bin/initdb"  # where Debian and Ubuntu put them
+SERVER_USER = "postgres"  # PostgreSQL refuses to run as root
+QUICK = "-c fsync=off -c full_page_writes=off -c max_connections=40"  # what is tested is our code, not its disk
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a server where we may make databases."""
+    given = os.environ.get(URL_VARIABLE)
+    binaries = _binaries()
+    if given:
+        yield given
+    elif binaries:
+        yield from _own_server(binaries)
+    elif os.environ.get("CI") == "true":
+        pytest.fail(f"PostgreSQL is missing: apt-get install postgresql, or set {URL_VARIABLE}")
+    else:
+        pytest.skip(f"PostgreSQL is not installed, and {URL_VARIABLE} names none")
+
+
+@pytest.fixture
+def postgres_database(postgres_server: str) -> Iterator[str]:
+    """The address of a new, empty database."""
+    name = f"banduong_{secrets.token_hex(6)}"
+    _on(postgres_server, f'CREATE DATABASE "{name}"')
+    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    _on(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _on(server: str, statement: str) -> None:
+    url = make_url(server).set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def _binaries() -> Path | None:
+    """The newest installed version."""
+    found = sorted(Path("/").glob(BINARIES), key=lambda path: float(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+def _own_server(binaries: Path) -> Iterator[str]:
+    """A cluster that lives as long as the tests; it listens on a socket in its own folder only, so no port can be taken."""
+    folder = Path(
+        tempfile.mkdtemp(prefix="bd-pg-")
+    )  # not pytest's: another user must reach it, and a socket's path is short
+    if os.geteuid() == 0:
+        shutil.chown(folder, SERVER_USER)
+    data = folder / "data"
+    try:
+        _run(binaries / "initdb", "-D", data, "-U", SERVER_USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-k {folder} -c listen_addresses='' {QUICK}"
+        _run(binaries / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-t", "60", "-o", options, "start")
+        try:
+            yield f"postgresql://{SERVER_USER}@/postgres?host={folder}"
+        finally:
+            _run(binaries / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(*command: object) -> None:
+    """As a user that PostgreSQL accepts. Its output goes to no pipe, which the server would keep open."""
+    words = [str(word) for word in command]
+    if os.geteuid() == 0:
+        words = ["runuser", "-u", SERVER_USER, "--", *words]
+    subprocess.run(words, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)

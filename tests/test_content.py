@@ -1,0 +1,235 @@
+"""What we say: whole, sourced, neutral, in village words; and the rules that keep it so can fail."""
+
+import datetime as dt
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.app import App
+from bot.channels.base import CAPABILITIES
+from bot.content import Library, load_yaml
+from bot.content_rules import check_content
+from bot.conversation.answers import give_answer
+from bot.conversation.replies import Speaker
+from bot.conversation.state import Turn
+from bot.delivery.render import render
+from bot.letters import fold
+from bot.nlu_rules import check_nlu
+from bot.understanding.nlu_data import KINDS
+from tests.conftest import ROOT, SHARED, TODAY
+
+QUESTIONS = SHARED / "facts" / "questions.yml"
+FLAG_COUNT = 27
+ANSWER_COUNT = 172
+
+needs_facts = pytest.mark.skipif(
+    not QUESTIONS.exists(), reason="the fact base lies beside the project only where it is built"
+)
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return Library(ROOT / "content")
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> Path:
+    """A copy of content/ to break."""
+    return Path(shutil.copytree(ROOT / "content", tmp_path / "content"))
+
+
+def test_content_keeps_every_rule(library: Library) -> None:
+    """`banduong check` finds no error in what is shipped, on the day that the tests live in."""
+    assert [str(problem) for problem in check_content(library, TODAY) if problem.level == "error"] == []
+
+
+def test_nlu_data_keeps_every_rule(library: Library) -> None:
+    """Every intent is known, has enough sentences, and no sentence stands twice."""
+    assert [str(problem) for problem in check_nlu(ROOT / "nlu", library) if problem.level == "error"] == []
+
+
+def test_every_answer_is_there(library: Library) -> None:
+    """172 questions have their answer, and one more says that there is none."""
+    assert len(library.answers) == ANSWER_COUNT + 1
+    assert "other/unlisted" in library.answers
+
+
+@needs_facts
+def test_answers_hold_the_figures_of_their_facts(library: Library) -> None:
+    """Of each sure entry of the fact base nearly every figure stands in its answer, in Vietnamese."""
+    missing = []
+    for entry in load_yaml(QUESTIONS)["questions"]:
+        answer = library.answers[entry["id"]]
+        assert (answer.status == "sure") == (
+            entry["ship"] is True or entry["ship"] == "true"
+        ) or answer.status == "verify_first"
+        shown = fold(library.fill(answer.text.vi, "vi", "text"))
+        figures = {figure for fact in entry["facts"] for figure in re.findall(r"\d+(?:[.,/]\d+)*", fact["vi"])}
+        if answer.status == "sure":
+            missing += [(entry["id"], figure) for figure in figures if figure not in shown]
+    assert len(missing) <= 20, missing
+
+
+def test_every_flag_of_the_guide_is_there(library: Library) -> None:
+    """All 27 flags have a title, a reason, an advice and a source, and their ranks order them."""
+    assert len(library.red_flags) == FLAG_COUNT
+    assert all(flag.title.vi and flag.why.vi and flag.do.vi and flag.sources for flag in library.red_flags.values())
+
+
+def test_every_emergency_country_has_numbers_that_may_be_dialled(library: Library) -> None:
+    """Each country names hotlines that exist, and each falls back on a number that never goes silent."""
+    for country in library.countries.values():
+        assert country.hotlines, country.code
+        numbers = [library.hotlines[name] for name in country.hotlines]
+        assert any(number.never_silent for number in numbers) or country.code == "TW"
+
+
+# -- expiry ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_expired_answer_is_replaced_by_the_hotline_pointer(library: Library) -> None:
+    """After its last day an answer is not sent; the pointer to a person stands in its place."""
+    answer = library.answers["fees_deposit/what_is_legal"]
+    last = give_answer(answer.id, library, Speaker(library, "vi"), answer.expires)
+    after = give_answer(answer.id, library, Speaker(library, "vi"), answer.expires + dt.timedelta(days=1))
+    assert last.replies[0].name == answer.id
+    assert after.replies[0].name == "hotline_pointer"
+    assert "+84 981 84 84 84" in after.replies[0].text
+
+
+def test_an_answer_falls_silent_with_a_number_in_it(library: Library) -> None:
+    """An answer is only as fresh as the numbers that it names."""
+    naming = next(
+        a
+        for a in library.answers.values()
+        if "{tw_1955}" in a.text.vi and a.expires <= library.hotlines["tw_1955"].expires
+    )
+    assert library.answer(naming.id, TODAY) is not None
+    library.hotlines["tw_1955"], kept = (
+        library.hotlines["tw_1955"].model_copy(update={"expires": TODAY - dt.timedelta(days=1)}),
+        library.hotlines["tw_1955"],
+    )
+    try:
+        assert library.answer(naming.id, TODAY) is None
+    finally:
+        library.hotlines["tw_1955"] = kept
+
+
+def test_the_national_numbers_never_fall_silent(library: Library) -> None:
+    """111, 113 and the two numbers of the Foreign Ministry stay on the screen years after their check."""
+    late = dt.date(2031, 1, 1)
+    kept = {hotline.number for hotline in library.hotlines.values() if hotline.is_fresh(late)}
+    assert kept == {"111", "113", "+84 981 84 84 84", "+84 965 41 11 18"}
+
+
+def test_staff_are_warned_thirty_days_before(library: Library) -> None:
+    """What runs out within thirty days is listed, soonest first, and checked again by `banduong check`."""
+    soonest = min(answer.expires for answer in library.answers.values())
+    assert not list(library.expiring(soonest - dt.timedelta(days=31)))
+    due = list(library.expiring(soonest - dt.timedelta(days=30)))
+    assert due
+    assert due == sorted(due, key=lambda pair: (pair[1], pair[0]))
+    warned = [
+        problem
+        for problem in check_content(library, soonest - dt.timedelta(days=30))
+        if "expires in 30 days" in problem.what
+    ]
+    assert warned
+
+
+# -- rules that must be able to fail -----------------------------------------------------------------------------------
+
+
+def _say(text: str) -> Callable[[Path], None]:
+    def change(content: Path) -> None:
+        _edit(content / "responses.yml", lambda data: data["responses"]["thanks"]["text"].update(vi=text))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_say("Công an sẽ đọc tin này, bạn nhớ nhé"), "S-08"),
+        (_say("Bạn cứ chờ ở đó, bọn mình sẽ giải cứu bạn ra khỏi chỗ này"), "S-16"),
+        (_say("Nghe bạn kể thì rõ rồi, và theo mình bạn là nạn nhân của họ"), "S-19"),
+        (_say("Mình nghe rồi, bạn nghe mình nói này: hãy bỏ trốn đêm nay"), "S-17"),
+        (_say("Mình nghe rồi, giờ bạn làm ơn gửi ảnh hộ chiếu cho mình xem"), "S-15"),
+        (_say("Mình nghe rồi, chuyện này gấp thì bạn gọi ngay cho số {vn_111}"), "S-25"),
+        (_say("Mình nghe rồi, chuyện này bạn gọi số 0912 345 678 là có người"), "is typed in"),
+        (_say("Mình nghe rồi, cảm ơn bạn nhiều lắm!"), "exclamation"),
+        (_say("Kính thưa quý khách, cảm ơn đã liên hệ"), "office"),
+        (_say("Mình nói " + "rất là " * 30 + "dài"), "one thought a sentence"),
+        (_say("Mình nghe {khong_co} rồi"), "khong_co"),
+    ],
+    ids=["s_08_opening", "s_16_promise", "s_19_verdict", "s_17_order", "s_15_prying", "s_25_notice_111", "number", "shouting", "stiff", "long", "unknown"],
+)  # fmt: skip
+def test_a_rule_of_wording_can_fail(content: Path, change: Callable[[Path], None], told: str) -> None:
+    """Each rule finds the text that breaks it."""
+    change(content)
+    told_now = "\n".join(str(problem) for problem in check_content(Library(content), TODAY) if problem.level == "error")
+    assert told in told_now
+
+
+def test_s_32_a_question_of_a_form_fits_one_sms(library: Library) -> None:
+    """Every question is at most 160 folded characters, and its answers are numbers."""
+    for form in library.forms.values():
+        assert form.most <= 5
+        for question in form.questions:
+            for wording in (question.ask, question.other_subject):
+                if wording:
+                    assert max(len(fold(wording.vi)), len(fold(wording.en))) <= 160
+
+
+def test_s_13_forms_ask_at_most_five_things(library: Library) -> None:
+    """With the question whether it is safe to write and the consent, no path asks for more than five things."""
+    assert all(form.most + 2 <= 5 for form in library.forms.values())
+
+
+def test_s_01_the_opening_fits_two_sms_and_says_who_we_are(library: Library) -> None:
+    """Who, free, not police, what is kept, how to stop: in at most two segments."""
+    opening = render(Speaker(library, "vi").say("welcome"), CAPABILITIES["sms"]).text
+    assert len(opening) <= 306
+    for words in ("Ban Duong", "mien phi", "khong phai cong an", "khong luu", "THOAT", "XOA"):
+        assert words in opening
+
+
+# -- S-17: fifty people ask whether to run -----------------------------------------------------------------------------
+
+
+def test_s_17_nobody_is_told_to_run_or_to_stay(reader: App) -> None:
+    """To fifty ways of asking, the reply is the same careful one or the cry's, and no reply holds an order."""
+    prompts = (Path(__file__).parent / "should_i_run.txt").read_text(encoding="utf-8").splitlines()
+    assert len(prompts) >= 50
+    policy = load_yaml(ROOT / "content" / "policy" / "wording.yml")["orders"]["vi"]
+    wrong = []
+    for prompt in prompts:
+        rehearsal = reader.rehearsal()
+        turn = rehearsal.say(prompt)[1]
+        names = {reply.name for reply in turn.replies} - {"intro"}
+        text = fold("\n".join(rehearsal.rendered(turn))).lower()
+        careful = _is_careful(turn) or any(name.startswith("emergency") for name in names)
+        if not careful or any(re.search(pattern, text) for pattern in policy):
+            wrong.append((prompt, names))
+    assert wrong == []
+
+
+def _is_careful(turn: Turn) -> bool:
+    return any(
+        "chưa có người ngoài biết" in reply.text or "before somebody outside" in reply.text for reply in turn.replies
+    )
+
+
+def test_kinds_are_those_of_the_guide() -> None:
+    """The six kinds are spelled as the guide spells them."""
+    assert set(KINDS) == {"question", "offer", "report", "emergency", "chat", "out_of_scope"}
+
+
+def _edit(path: Path, change: Callable[[dict[str, object]], None]) -> None:
+    data = load_yaml(path)
+    change(data)
+    path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
