@@ -10,7 +10,8 @@ import yaml
 from bot.channels.base import CAPABILITIES
 from bot.config import Config
 from bot.content import Library, load_yaml
-from bot.conversation.policy import Policy, Settings
+from bot.conversation.desk import Settings
+from bot.conversation.policy import Policy
 from bot.conversation.state import Conversation, Turn
 from bot.delivery.render import render
 from bot.errors import ConfigError

@@ -5,6 +5,7 @@ import datetime as dt
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -70,7 +71,8 @@ class Processor:
         if inbox_id is None:
             earlier = inbox.earlier(connection, message) or ""
             return outbox.replies_to(connection, keyring, contact, earlier), draft, False
-        conversation = conversations.load(connection, keyring, contact).with_draft(draft)
+        case_open = cases.open_case_of(connection, contact) is not None
+        conversation = replace(conversations.load(connection, keyring, contact), draft=draft, case_open=case_open)
         contacts.set_silent(connection, contact, None)
         turn = self._policy.respond(conversation, message, reading)
         rendered = [render(reply, CAPABILITIES[message.address.channel]) for reply in turn.replies]

@@ -63,9 +63,6 @@ class Conversation:
     def idle_for(self, now: dt.datetime) -> dt.timedelta:
         return now - self.updated_at if self.updated_at else dt.timedelta(0)
 
-    def with_draft(self, draft: tuple[str, ...]) -> "Conversation":
-        return replace(self, draft=draft)
-
     def without_form(self) -> "Conversation":
         return replace(self, form=None, step=None, slots=Slots(), draft=())
 

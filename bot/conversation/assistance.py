@@ -1,0 +1,257 @@
+"""Danger, reports and people: one number first, then whether it is safe to write, then consent, then few questions."""
+
+from dataclasses import replace
+
+from bot.content import Question
+from bot.conversation import forms
+from bot.conversation.desk import Desk
+from bot.conversation.events import (
+    CaseExtended,
+    CaseRequested,
+    ConsentGiven,
+    ConsentRefused,
+    Priority,
+    Silenced,
+)
+from bot.conversation.replies import Speaker, joined
+from bot.conversation.state import Conversation, Slots, Turn
+from bot.messages import Reply
+from bot.understanding.language import OTHER_SCRIPTS
+
+CONSENT_VERSION = "2026-11-21"  # of the responses consent and consent_human: a new wording is a new version
+
+
+def emergency(desk: Desk) -> Turn | None:
+    """S-26: one message with the number to call, and a case at once."""
+    escape = "asks_escape" in desk.reading.signs
+    if desk.is_control():
+        return None
+    if desk.reading.kind != "emergency":
+        return stay_or_go(desk) if escape and desk.reading.kind not in ("report", "offer") else None
+    slots = forms.with_reading(desk.conversation.slots, desk.reading, desk.library)
+    known = desk.conversation.form == "emergency" and desk.conversation.case_open
+    if known and not escape:
+        return more_danger(desk, slots)
+    if not known:
+        desk.events.append(case_of_danger(desk, slots))
+    if desk.reading.language in OTHER_SCRIPTS:
+        desk.update(form="human", step="tell", slots=slots, case_open=True, draft=())
+        return desk.turn(Speaker(desk.library, desk.reading.language).say("emergency", choices=()))
+    desk.update(form="emergency", step="safety", slots=slots, safety="asked", case_open=True, draft=())
+    if escape:
+        return desk.turn(joined(desk.speaker.say("stay_or_go"), desk.speaker.say("safe_to_talk")))
+    return desk.turn(danger_reply(desk, slots))
+
+
+def stay_or_go(desk: Desk) -> Turn | None:
+    """S-17: nobody is told to run or to stay."""
+    return desk.turn(desk.speaker.say("stay_or_go"))
+
+
+def more_danger(desk: Desk, slots: Slots) -> Turn:
+    desk.events.append(CaseExtended(words=(desk.text,)))
+    desk.update(slots=slots)
+    if desk.conversation.safety == "asked":
+        return desk.turn(joined(desk.speaker.say("case_added"), desk.speaker.say("safe_to_talk")))
+    return next_question(desk, desk.speaker.say("case_added"))
+
+
+def case_of_danger(desk: Desk, slots: Slots) -> CaseRequested:
+    return CaseRequested(
+        kind="emergency",
+        priority="P0",
+        basis="emergency",
+        reason="the message tells of danger to life or freedom",
+        flags=slots.flags,
+        country=slots.country,
+        about=slots.about,
+        minor="minor" in slots.flags,
+        words=(*desk.conversation.draft, desk.text),
+    )
+
+
+def danger_reply(desk: Desk, slots: Slots) -> Reply:
+    case = desk.speaker.say("emergency_case_staffed" if desk.settings.staffed else "emergency_case_unstaffed")
+    numbers = numbers_for(desk, slots.country)
+    values = {"case": case.text, "numbers": numbers.text}
+    sms_values = {"case": case.sms, "numbers": numbers.sms}
+    return desk.speaker.say(danger_wording(desk, slots), values, sms_values)
+
+
+def danger_wording(desk: Desk, slots: Slots) -> str:
+    if "suicide" in desk.reading.signs:
+        return "emergency_life"
+    if "minor" in slots.flags:
+        return "emergency_child"
+    if slots.about == "other":
+        return "emergency_relative"
+    if slots.country == "VN":
+        return "emergency_home"
+    return "emergency_abroad" if slots.country else "emergency"
+
+
+def numbers_for(desk: Desk, country: str | None) -> Reply:
+    """The numbers to call from a country, or both where it is not known."""
+    if country == "VN":
+        return desk.speaker.say("emergency_home_number")
+    if country is None:
+        return desk.speaker.say("emergency_any_number")
+    hotlines = [desk.library.hotlines[name] for name in desk.library.countries[country].hotlines]
+    fresh = [hotline for hotline in hotlines if hotline.is_fresh(desk.today)]
+    lines = [f"{hotline.name.in_language(desk.speaker.language)}: {hotline.number}" for hotline in fresh]
+    return Reply(text="\n".join(lines), sms=", ".join(hotline.number for hotline in fresh))
+
+
+def after_a_pause(desk: Desk) -> Turn | None:
+    """Somebody else may hold the phone by now: ask again, and repeat nothing that was told."""
+    sensitive = desk.conversation.form in ("report", "emergency", "human")
+    if not sensitive or desk.conversation.idle_for(desk.message.received_at) < desk.settings.pause:
+        return None
+    if desk.conversation.step == "safety":
+        return None
+    desk.update(step="safety", safety="asked", draft=())
+    return desk.turn(desk.speaker.say("still_here"))
+
+
+def safety_step(desk: Desk, target: str | None) -> Turn | None:
+    yes = target == "go_safe" or desk.says("yes")
+    anyway = target == "go_anyway" or desk.says("go_on")
+    if target == "not_safe" or desk.says("no"):
+        desk.events.append(Silenced())
+        desk.conversation = desk.conversation.without_form()
+        desk.update(safety="unasked", choices=())
+        return desk.turn(desk.speaker.say("safe_later"))
+    if not (yes or anyway):
+        return None
+    desk.update(safety="watched" if anyway else "safe")
+    if desk.conversation.form == "emergency":
+        if anyway:
+            desk.events.append(CaseExtended(watched=True))
+        return next_question(desk)
+    return ask_consent(desk)
+
+
+def report(desk: Desk) -> Turn:
+    slots = forms.with_reading(desk.conversation.slots, desk.reading, desk.library)
+    if desk.conversation.case_open:
+        desk.events.append(CaseExtended(words=(desk.text,)))
+        desk.update(slots=slots)
+        return desk.turn(desk.speaker.say("case_added"))
+    heard = desk.speaker.say("report_relative" if slots.about == "other" else "report_heard")
+    desk.update(form="report", slots=slots, draft=desk.draft())
+    if desk.conversation.safety in ("safe", "watched"):
+        asked = ask_consent(desk)
+        return replace(asked, replies=(heard, *asked.replies))
+    desk.update(step="safety", safety="asked")
+    return desk.turn(joined(heard, desk.speaker.say("safe_to_talk")))
+
+
+def asks_for_a_person(desk: Desk) -> Turn | None:
+    """S-30: from any state."""
+    asked = desk.says("human")
+    understood = desk.reading.kind == "chat" and desk.reading.topic == "human"
+    return human(desk) if asked or understood else None
+
+
+def human(desk: Desk) -> Turn:
+    if desk.conversation.case_open:
+        desk.update(form="human", step="tell")
+        return desk.turn(desk.speaker.say("case_tell"))
+    if desk.conversation.form != "report":
+        desk.update(form="human", draft=desk.conversation.draft)
+    return ask_consent(desk)
+
+
+def ask_consent(desk: Desk) -> Turn:
+    name = "consent_human" if desk.conversation.form == "human" else "consent"
+    desk.update(step="consent")
+    asking = desk.speaker.say(name)
+    if "minor" in desk.conversation.slots.flags:  # S-23: before any detail
+        asking = joined(desk.speaker.say("minor_notice"), asking)
+    return desk.turn(asking)
+
+
+def consent_step(desk: Desk, target: str | None) -> Turn | None:
+    if target == "agree" or desk.says("consent"):
+        return agreed(desk)
+    if target == "refuse" or desk.says("refuse") or desk.reading.topic == "deny":
+        desk.events.append(ConsentRefused("help"))
+        desk.conversation = desk.conversation.without_form()
+        desk.update(consent_refused=True)
+        return desk.turn(desk.speaker.say("consent_no"))
+    if desk.reading.topic == "affirm":
+        return desk.turn(desk.speaker.say("consent_unclear"))
+    return None
+
+
+def agreed(desk: Desk) -> Turn:
+    """D-05: a clear word for this purpose; what was told so far goes to the queue with it."""
+    state = desk.conversation
+    desk.events.append(ConsentGiven("help", desk.text[:80], CONSENT_VERSION))
+    desk.events.append(
+        CaseRequested(
+            kind=state.form or "human",
+            priority=priority_of(state),
+            basis="consent",
+            reason="the person agreed",
+            flags=state.slots.flags,
+            country=state.slots.country,
+            about=state.slots.about,
+            minor="minor" in state.slots.flags,
+            watched=state.safety == "watched",
+            words=state.draft,
+        )
+    )
+    desk.update(case_open=True, draft=())
+    told = desk.speaker.say("case_staffed" if desk.settings.staffed else "case_unstaffed")
+    if state.form == "report":
+        return next_question(desk, told)
+    desk.update(form="human", step="tell")
+    return desk.turn(joined(told, desk.speaker.say("case_tell")))
+
+
+def tell_step(desk: Desk) -> Turn | None:
+    """What is said to the person on duty goes into the case."""
+    desk.events.append(CaseExtended(words=(desk.text,)))
+    return desk.turn(desk.speaker.say("case_added"))
+
+
+def next_question(desk: Desk, before: Reply | None = None) -> Turn:
+    """The next question of the form under way, or its end."""
+    form = desk.library.forms[desk.conversation.form or ""]
+    question = forms.next_question(form, desk.conversation.slots)
+    if question is None:
+        desk.update(step=None, form=None)
+        done = desk.speaker.say("case_done")
+        return desk.turn(joined(before, done) if before else done)
+    desk.update(step=question.id)
+    asking = desk.asking(question)
+    return desk.turn(joined(before, asking) if before else asking)
+
+
+def case_answer(desk: Desk, question: Question, value: str | None) -> Turn:
+    slots = forms.with_answer(desk.conversation.slots, question, value or "told")
+    if value is None or (question.free_text and value != "unsure"):
+        slots = forms.with_reading(slots, desk.reading, desk.library)
+    if value != "unsure":
+        told = desk.text[:500] if value is None or question.free_text else value
+        danger = value == "yes" and question.yes.danger
+        facts = {question.id: told, **({"priority": "P0"} if danger else {})}
+        desk.events.append(CaseExtended(facts=facts, country=slots.country))
+    newly_known = slots.country if slots.country != desk.conversation.slots.country else None
+    desk.update(slots=slots)
+    if value == "yes" and question.yes.danger:
+        numbers = numbers_for(desk, slots.country)
+        return next_question(desk, numbers)
+    if newly_known and desk.conversation.form == "emergency":
+        numbers = numbers_for(desk, newly_known)
+        noted = desk.speaker.say("emergency_numbers_place", {"numbers": numbers.text}, {"numbers": numbers.sms})
+        return next_question(desk, noted)
+    return next_question(desk)
+
+
+def priority_of(state: Conversation) -> Priority:
+    """Minors first (S-23); then reports, then who asks for a person."""
+    if "minor" in state.slots.flags:
+        return "P1"
+    return "P2" if state.form == "report" else "P3"

@@ -1,0 +1,111 @@
+"""Answers, sources, languages, and the small words of a talk."""
+
+from dataclasses import replace
+
+from bot.conversation.answers import Answered, answer_question
+from bot.conversation.desk import Desk
+from bot.conversation.events import CaseExtended, OptedIn
+from bot.conversation.replies import Speaker, joined
+from bot.conversation.state import Turn
+from bot.messages import Choice, Reply
+from bot.understanding.language import OTHER_SCRIPTS
+
+PLAIN_REPLIES = ("thanks", "goodbye", "affirm", "deny", "bot_identity", "abuse")
+
+
+def source(desk: Desk) -> Turn | None:
+    if not desk.says("source"):
+        return None
+    answer = desk.library.answers.get(desk.conversation.last_answer or "")
+    if answer is None:
+        return desk.turn(desk.speaker.say("no_sources"))
+    values = {
+        "checked": answer.checked.strftime("%d/%m/%Y"),
+        "sources": " ; ".join(
+            f"{source.url} ({source.date})" if source.date else source.url for source in answer.sources
+        ),
+    }
+    return desk.turn(desk.speaker.say("sources", values))
+
+
+def language(desk: Desk) -> Turn | None:
+    for command, language in (("english", "en"), ("vietnamese", "vi")):
+        if desk.says(command):
+            return speak(desk, language)
+    if desk.reading.kind != "chat" or desk.reading.topic != "language" or desk.reading.language in OTHER_SCRIPTS:
+        return None
+    words = set(desk.reading.plain.split())
+    if words & {"english", "anh"}:
+        return speak(desk, "en")
+    if {"tieng", "viet"} <= words or "vietnamese" in words:
+        return speak(desk, "vi")
+    return desk.turn(desk.speaker.say("language_none"))
+
+
+def speak(desk: Desk, language: str) -> Turn:
+    desk.update(language=language)
+    desk.speaker = Speaker(desk.library, language)
+    return desk.turn(desk.speaker.say(f"language_{language}"))
+
+
+def foreign_script(desk: Desk) -> Turn | None:
+    """A reviewed line in the writer's own language, with the right number and the way to a person."""
+    if desk.reading.language not in OTHER_SCRIPTS:
+        return None
+    foreign = Speaker(desk.library, desk.reading.language)
+    reply = replace(foreign.say("other_language", choices=()), choices=desk.speaker.choices(("human", "menu")))
+    desk.update(draft=desk.draft())
+    return desk.turn(reply)
+
+
+def question(desk: Desk) -> Turn:
+    answered = answer_question(
+        desk.reading.candidates, desk.reading.topic, desk.library, desk.speaker, desk.today, desk.settings.sure
+    )
+    if "own_harm" in desk.reading.signs and not desk.conversation.case_open:
+        harm = desk.speaker.say("own_harm", choices=())
+        last = answered.replies[-1]
+        replies = (*answered.replies[:-1], replace(joined(last, harm), choices=with_human(last, desk.speaker)))
+        answered = Answered(replies, answered.choices, answered.answer_id)
+    desk.update(draft=desk.draft())
+    return give(desk, answered)
+
+
+def chat(desk: Desk) -> Turn:
+    topic = desk.reading.topic
+    if topic == "greet":
+        return desk.turn(desk.speaker.say("menu" if desk.conversation.greeted else "welcome"))
+    name = topic if topic in PLAIN_REPLIES else "menu"
+    return desk.turn(desk.speaker.say(name or "menu"))
+
+
+def missed(desk: Desk) -> Turn:
+    """S-18: no guess; after two misses a person comes first."""
+    again = desk.conversation.missed >= 1
+    desk.update(missed=desk.conversation.missed + 1, draft=desk.draft())
+    if desk.conversation.case_open:
+        desk.events.append(CaseExtended(words=(desk.text,)))
+        return desk.turn(desk.speaker.say("case_added"))
+    return desk.turn(desk.speaker.say("not_understood_again" if again else "not_understood"))
+
+
+def subscribe_step(desk: Desk, target: str | None) -> Turn | None:
+    if target == "yes" or desk.says("yes") or desk.says("consent"):
+        desk.events.append(OptedIn("alerts", desk.text[:80]))
+        desk.update(step=None)
+        return desk.turn(desk.speaker.say("subscribed"))
+    if target == "no" or desk.says("no"):
+        desk.update(step=None)
+        return desk.turn(desk.speaker.say("subscribe_no"))
+    desk.update(step=None)
+    return None
+
+
+def give(desk: Desk, answered: Answered) -> Turn:
+    desk.update(last_answer=answered.answer_id or desk.conversation.last_answer, missed=0)
+    return desk.turn(*answered.replies)
+
+
+def with_human(reply: Reply, speaker: Speaker) -> tuple[Choice, ...]:
+    targets = tuple(choice.target for choice in reply.choices)
+    return speaker.choices(targets if "human" in targets else (*targets[:2], "human"))
