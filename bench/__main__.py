@@ -80,7 +80,7 @@ def _starts(home: Path) -> list[tuple[str, list[float], str]]:
         pages.append(page)
         memory.append(used)
         started = time.perf_counter()
-        subprocess.run(  # noqa: S603 - our own command
+        subprocess.run(
             [sys.executable, "-m", "bot.cli", "ask", "111 la so gi"],
             cwd=ROOT, env={**os.environ, "BANDUONG_HOME": str(home)}, check=True, capture_output=True,
         )  # fmt: skip

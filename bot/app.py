@@ -89,7 +89,7 @@ class App:
             return not (load_yaml(path) or {}).get("decided_by")
         except FileNotFoundError:
             return True
-        except (OSError, yaml.YAMLError, AttributeError):
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
             raise ConfigError(f"{path} cannot be read: mend its YAML.") from None
 
     def refuse_unready_production(self) -> None:

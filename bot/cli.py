@@ -1,6 +1,7 @@
 """banduong: chat | ask | serve | cases | train | evaluate | check | purge."""
 
 import datetime as dt
+import io
 import json
 import sys
 import uuid
@@ -8,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+import typer.exceptions
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +23,7 @@ from bot.content_rules import check_content
 from bot.conversation.policy import VIETNAM
 from bot.conversation.risk import assess, escalation
 from bot.conversation.state import Turn
-from bot.errors import BanDuongError, ContentError
+from bot.errors import BanDuongError, ContentError, UsageError
 from bot.hotline import cases as hotline_cases
 from bot.jobs import purge as purge_store
 from bot.messages import Address, InboundMessage
@@ -78,7 +79,7 @@ def ask(
     """Put one message (or a file of them) to a fresh conversation. Nothing is written to the store."""
     _known_channel(channel)
     if (text is None) == (batch is None):
-        raise click.UsageError('Give one message, as in: banduong ask "TEXT", or a file with --batch.')
+        raise UsageError('Give one message, as in: banduong ask "TEXT", or a file with --batch.')
     house = _house(context)
     if batch is not None:
         _ask_batch(house, batch, channel)
@@ -89,9 +90,9 @@ def ask(
 
 def _ask_batch(house: App, path: Path, channel: str) -> None:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError):
-        raise click.UsageError(f"{path} cannot be read: give a UTF-8 file with one JSON object a line.") from None
+        raise UsageError(f"{path} cannot be read: give a UTF-8 file with one JSON object a line.") from None
     failed = False
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -107,7 +108,7 @@ def _batch_row(house: App, line: str, number: int, channel: str) -> dict[str, An
     try:
         given = json.loads(line)
         row_id, text = given["id"], given["text"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {"id": None, "line": number, "error": "not a JSON object with id and text"}
     if not isinstance(text, str):
         return {"id": row_id, "line": number, "error": "text is not a string"}
@@ -153,7 +154,7 @@ def chat(
     while (text := _read_line()) is not None:
         now = dt.datetime.now(dt.UTC)
         message = InboundMessage(address, str(uuid.uuid4()), text, now)
-        for reply in processor.handle(message):
+        for reply in processor.handle(message, pulled=True):
             out.print(reply.text if not reply.buttons else f"{reply.text}\n{_button_line(reply.buttons)}")
             if channel == "sms":
                 err.print(f"[{sms_text(reply.text).segments} SMS]")
@@ -167,6 +168,8 @@ def chat(
 
 
 def _read_line() -> str | None:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     try:
         return input("> " if sys.stdin.isatty() else "")
     except (EOFError, KeyboardInterrupt):
@@ -188,7 +191,7 @@ def _heard(text: str, turn: Turn) -> dict[str, Any]:
 def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
-    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on", min=1, max=65535)] = None,
 ) -> None:
     """Serve the web chat."""
     from bot.web.server import run
@@ -225,7 +228,7 @@ def cases_show(
     with house.database.begin() as connection:
         found = hotline_cases.show(connection, house.database.keyring, reference)
     if found is None:
-        raise click.UsageError(f"There is no case {reference}: see `banduong cases list --all`.")
+        raise UsageError(f"There is no case {reference}: see `banduong cases list --all`.")
     case, events = found
     out.print(f"{case.reference}  {case.priority}  {case.kind}  {case.status}  {', '.join(case.flags) or '-'}")
     for event in events:
@@ -266,7 +269,7 @@ def check(
 ) -> None:
     """Look over content, nlu data, configuration and database; every error names file, entry and mend."""
     house = _house(context)
-    day = dt.date.fromisoformat(today) if today else dt.datetime.now(VIETNAM).date()
+    day = _day(today) if today else dt.datetime.now(VIETNAM).date()
     problems = [*check_content(house.library, day), *check_nlu(house.config.nlu_folder, house.library)]
     for problem in problems:
         (err if problem.level == "error" else out).print(f"{problem.level}: {problem}")
@@ -290,9 +293,16 @@ def purge(context: typer.Context) -> None:
     out.print(", ".join(f"{count} {name}" for name, count in removed.items()))
 
 
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"'{text}' is no day: write it as 2026-11-21.") from None
+
+
 def _known_channel(channel: str) -> None:
     if channel not in ("telegram", "sms", "web", "terminal"):
-        raise click.UsageError(f"'{channel}' is no channel: use telegram, sms, web or terminal.")
+        raise UsageError(f"'{channel}' is no channel: use telegram, sms, web or terminal.")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -323,13 +333,16 @@ def _run(arguments: list[str]) -> int:
     try:
         result = command(args=arguments, prog_name="banduong", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.UsageError as error:
-        _say(error.format_message())
-        return 2
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.Abort:
+    except typer.Exit as error:
+        return int(error.exit_code)
+    except typer.Abort:
         return 1
+    except typer.exceptions.TyperException as error:  # wrong usage, told by typer itself
+        if "--debug" in arguments:
+            raise
+        told = error.format_message() if hasattr(error, "format_message") else str(error)
+        _say(told or "See banduong --help.")
+        return 2
 
 
 def run_and_exit() -> None:

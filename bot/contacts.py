@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from bot.messages import Address
 from bot.store.crypto import Keyring
@@ -19,7 +20,7 @@ class Contact:
     address: Address
 
 
-def find_or_create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:
+def find(connection: Connection, keyring: Keyring, address: Address) -> Contact | None:
     """The row of this address, locked for the rest of the transaction, so that two messages of one person wait for each other."""
     lookup = keyring.lookup(address.channel, address.identifier)
     found = connection.execute(
@@ -27,18 +28,32 @@ def find_or_create(connection: Connection, keyring: Keyring, address: Address, n
         .where(addresses.c.channel == address.channel, addresses.c.lookup == lookup)
         .with_for_update()
     ).scalar()
-    if found:
-        return Contact(found, address)
+    return Contact(found, address) if found else None
+
+
+def find_or_create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:
+    return find(connection, keyring, address) or _create(connection, keyring, address, now)
+
+
+def _create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:
+    """A new row; where another process was faster, that one's."""
     row_id = new_id()
-    connection.execute(
-        insert(addresses).values(
-            id=row_id,
-            channel=address.channel,
-            lookup=lookup,
-            sealed_identifier=keyring.seal(address.identifier, f"addresses|{row_id}|sealed_identifier"),
-            created_at=now,
-        )
-    )
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                insert(addresses).values(
+                    id=row_id,
+                    channel=address.channel,
+                    lookup=keyring.lookup(address.channel, address.identifier),
+                    sealed_identifier=keyring.seal(address.identifier, f"addresses|{row_id}|sealed_identifier"),
+                    created_at=now,
+                )
+            )
+    except IntegrityError:
+        faster = find(connection, keyring, address)
+        if faster is None:
+            raise
+        return faster
     return Contact(row_id, address)
 
 

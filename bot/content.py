@@ -160,6 +160,7 @@ class Outcome(Entry):
 
     flag: str | None = None
     sign: str | None = None
+    vouches: bool = False  # whether the sign alone can make an offer low
     danger: bool = False
 
 
@@ -224,12 +225,15 @@ class Library:
         self.provinces = reader.entries("provinces.yml", "provinces", Province)
         self.countries = {c.code: c for c in reader.entries("countries.yml", "countries", Country)}
         self.currencies: dict[str, int] = reader.raw("countries.yml").get("currencies", {})
+        self.answer_countries: dict[str, list[str]] = reader.raw("countries.yml").get("answer_countries", {})
         self.currency_of: dict[str, str] = reader.raw("countries.yml").get("currency_of", {})
         self.signs = _by_id(reader.entries("signs.yml", "signs", Sign))
         self.emergencies = reader.whole("emergencies.yml", EmergencyEvidence)
         forms = {name: reader.entry("forms.yml", form, Form, name) for name, form in reader.raw("forms.yml").items()}
         self.forms = {name: form for name, form in forms.items() if form}
         self.commands: dict[str, list[str]] = reader.raw("commands.yml")
+        self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
+        self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
         if reader.problems:
             raise ContentError(reader.problems)
 
@@ -275,7 +279,7 @@ class Library:
                     lambda match: self._numbers[match[1]], response.wording(form).in_language(language)
                 )
                 for name, response in self.responses.items()
-                if name.startswith("call_")
+                if name.startswith("call_") and not (placeholders(response) - set(self.hotlines))
             }
             for language in ("vi", "en", "lo", "th", "km", "zh")
             for form in forms
@@ -316,11 +320,20 @@ class _Reader:
         return sorted(self.folder.glob(pattern))
 
     def raw(self, name: str) -> Any:
-        return self._load(self.folder / name) or {}
+        return self._table(self.folder / name)
+
+    def _table(self, path: Path) -> dict[str, Any]:
+        data = self._load(path)
+        if data is None:
+            return {}
+        if not isinstance(data, dict):
+            self.problems.append(f"{path.relative_to(self.folder)}: must hold names with values, not a list or a text")
+            return {}
+        return data
 
     def entries(self, name: str, key: str, model: type[EntryT]) -> tuple[EntryT, ...]:
         path = self.folder / name
-        rows = (self._load(path) or {}).get(key)
+        rows = self._table(path).get(key)
         if not isinstance(rows, list):
             self.problems.append(f"{name}: needs a list under '{key}:'")
             return ()
@@ -331,7 +344,7 @@ class _Reader:
 
     def mapping(self, name: str, key: str, model: type[EntryT]) -> dict[str, EntryT]:
         path = self.folder / name
-        rows = (self._load(path) or {}).get(key)
+        rows = self._table(path).get(key)
         if not isinstance(rows, dict):
             self.problems.append(f"{name}: needs names under '{key}:'")
             return {}

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Literal
 
 from bot.channels.sms_text import sms_text
-from bot.content import Answer, Library, Response, Text, load_yaml, placeholders
+from bot.content import Answer, Library, Response, Text, placeholders
 from bot.letters import fold
 
 OPENING = 40  # characters that a lock screen shows (S-08)
@@ -22,6 +22,9 @@ SENTENCE_MOST = 38  # syllables in Vietnamese, words in English
 LONGEST_LIFE = 366  # days between `checked` and `expires`
 
 # What the conversation fills in by itself (bot.conversation.policy).
+NEEDED_COMMANDS = frozenset(
+    "exit stop delete subscribe human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
+)
 FILLED_IN = frozenset("count flags why do where signs question case numbers title checked sources".split())
 
 _NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")
@@ -103,7 +106,7 @@ def _neutral_opening(wording: Wording, library: Library) -> Iterator[Problem]:
     if wording.fragment:
         return
     opening = fold(wording.shown[:OPENING]).lower()
-    for word in _policy(library)["revealing"][wording.language]:
+    for word in library.policy_words["revealing"][wording.language]:
         if re.search(rf"\b{word}\b", opening):
             yield Problem(
                 "error", wording.where, f"'{word}' stands in the first {OPENING} characters: open neutrally (S-08)"
@@ -113,7 +116,7 @@ def _neutral_opening(wording: Wording, library: Library) -> Iterator[Problem]:
 def _banned(kind: str, row: str, why: str) -> Callable[[Wording, Library], Iterator[Problem]]:
     def rule(wording: Wording, library: Library) -> Iterator[Problem]:
         text = fold(wording.shown).lower()
-        for pattern in _policy(library)[kind][wording.language]:
+        for pattern in library.policy_words[kind][wording.language]:
             if found := re.search(pattern, text):
                 yield Problem("error", wording.where, f"'{found[0]}' {why}{row}")
 
@@ -247,36 +250,54 @@ def _sources(library: Library, today: dt.date) -> Iterator[Problem]:
 
 
 def _patterns(library: Library, today: dt.date) -> Iterator[Problem]:
+    """Every pattern compiles and is written folded."""
+    for where, pattern in _all_patterns(library):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield Problem("error", where, f"the pattern '{pattern}' cannot be read: {error}")
+        if fold(pattern) != pattern:
+            yield Problem("error", where, f"the pattern '{pattern}' has diacritics: cues are written folded")
+
+
+def _all_patterns(library: Library) -> Iterator[tuple[str, str]]:
+    for file, entries in (
+        ("red_flags.yml", library.red_flags.values()),
+        ("signs.yml", library.signs.values()),
+        ("emergencies.yml", library.emergencies.rules),
+    ):
+        for entry in entries:
+            yield from ((f"{file}: {entry.id}", pattern) for pattern in (*entry.cues, *entry.unless))
+    yield from (("emergencies.yml: calm", pattern) for pattern in library.emergencies.calm)
+
+
+def _places(library: Library, today: dt.date) -> Iterator[Problem]:
+    """Every country names numbers that exist, one of them never silent."""
+    for country in library.countries.values():
+        for name in country.hotlines:
+            if name not in library.hotlines:
+                yield Problem("error", f"countries.yml: {country.code}", f"'{name}' is no hotline of hotlines.yml")
+        if not any(name in library.hotlines and library.hotlines[name].never_silent for name in country.hotlines):
+            yield Problem("error", f"countries.yml: {country.code}", "needs a number that never falls silent")
+
+
+def _needed(library: Library, today: dt.date) -> Iterator[Problem]:
+    """What the code asks for by name is there."""
+    for name in sorted(NEEDED_COMMANDS - set(library.commands)):
+        yield Problem("error", "commands.yml", f"the list '{name}' is missing")
     for flag in library.red_flags.values():
-        for pattern in (*flag.cues, *flag.unless):
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                yield Problem("error", f"red_flags.yml: {flag.id}", f"the pattern '{pattern}' cannot be read: {error}")
-            if (
-                fold(pattern).lower() != pattern.replace("\\S", "\\s").replace("\\W", "\\w").lower()
-                and fold(pattern) != pattern
-            ):
-                yield Problem(
-                    "error",
-                    f"red_flags.yml: {flag.id}",
-                    f"the pattern '{pattern}' has diacritics: cues are written folded",
-                )
+        if flag.contradicted_by and flag.contradicted_by not in library.signs:
+            yield Problem("error", f"red_flags.yml: {flag.id}", f"'{flag.contradicted_by}' is no sign of signs.yml")
 
 
-_ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (_targets, _dates, _sources, _patterns)
-
-
-@cache
-def _policy_file(path: str) -> Any:
-    from pathlib import Path
-
-    return load_yaml(Path(path))
-
-
-def _policy(library: Library) -> dict[str, dict[str, list[str]]]:
-    policy: dict[str, dict[str, list[str]]] = _policy_file(str(library.folder / "policy" / "wording.yml"))
-    return policy
+_ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (
+    _targets,
+    _dates,
+    _sources,
+    _patterns,
+    _places,
+    _needed,
+)
 
 
 __all__ = ["Answer", "Problem", "Response", "check_content"]

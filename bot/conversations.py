@@ -56,6 +56,11 @@ class Drafts:
             kept_at, words = self._kept.get(address, (now, ()))
             return words if now - kept_at < self._life else ()
 
+    def purge(self, now: dt.datetime) -> None:
+        with self._lock:
+            for address in [address for address, (kept_at, _) in self._kept.items() if now - kept_at >= self._life]:
+                del self._kept[address]
+
     def put(self, address: Address, words: tuple[str, ...], now: dt.datetime) -> None:
         with self._lock:
             self._kept.pop(address, None)

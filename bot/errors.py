@@ -8,7 +8,8 @@ BanDuongError
 ├── StoreError         the database cannot be used
 │   ├── SchemaError    it belongs to another version
 │   └── KeyringError   the keys are missing, unreadable or wrong
-└── AddressInUseError  the port is taken
+├── AddressInUseError  the port is taken
+└── UsageError         a command was called in a way it cannot work
 
 The message of each is one plain sentence that says what to do; `exit_status` is what the command line returns.
 """
@@ -56,3 +57,7 @@ class KeyringError(StoreError):
 
 class AddressInUseError(BanDuongError):
     pass
+
+
+class UsageError(BanDuongError):
+    exit_status = 2

@@ -16,7 +16,12 @@ _TYPOGRAPHIC = str.maketrans(
 
 def compose(text: str) -> str:
     """NFC: a letter and its marks as one code point, as most phones send them."""
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", whole(text))
+
+
+def whole(text: str) -> str:
+    """Without halves of letters: a lone surrogate, which no file and no program takes, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def fold(text: str) -> str:

@@ -4,6 +4,8 @@ import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.letters import whole
+
 
 @dataclass(frozen=True)
 class Address:
@@ -25,6 +27,9 @@ class InboundMessage:
     text: str
     received_at: dt.datetime
     has_media: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", whole(self.text))
 
     def __repr__(self) -> str:
         return f"InboundMessage({self.address!r}, text of {len(self.text)} characters)"

@@ -24,7 +24,7 @@ from bot.conversation.events import (
     Silenced,
 )
 from bot.conversation.policy import Policy
-from bot.conversation.state import Turn
+from bot.conversation.state import Conversation, Turn
 from bot.delivery import inbox, outbox
 from bot.delivery.render import Rendered, render
 from bot.hotline import cases
@@ -50,27 +50,31 @@ class Processor:
         self._drafts = conversations.Drafts(draft_life)
         self.arrivals = Arrivals()
 
-    def handle(self, message: InboundMessage, place: "Place | None" = None) -> tuple[OutboundMessage, ...]:
-        """The replies, already committed. The same external id again gives the same replies and changes nothing."""
+    def handle(
+        self, message: InboundMessage, place: "Place | None" = None, *, pulled: bool = False
+    ) -> tuple[OutboundMessage, ...]:
+        """The replies, already committed. The same external id again gives the same replies and changes nothing.
+
+        `pulled`: the caller shows them itself, so nothing waits to be sent, whatever the channel.
+        """
         with self.arrivals.turn_of(place or self.arrivals.queue(message.address)):
             reading = self._interpreter.read(message.text)
             with self._database.begin() as connection:
-                replies, draft, erased = self._turn(connection, message, reading)
+                replies, draft, erased = self._turn(connection, message, reading, pulled=pulled)
             self._drafts.put(message.address, draft, message.received_at)
             if erased:
                 self._database.checkpoint()
             return replies
 
     def _turn(
-        self, connection: Connection, message: InboundMessage, reading: Understanding
+        self, connection: Connection, message: InboundMessage, reading: Understanding, *, pulled: bool
     ) -> tuple[tuple[OutboundMessage, ...], tuple[str, ...], bool]:
         keyring, now = self._database.keyring, message.received_at
+        if before := inbox.earlier(connection, message):
+            return self._repeated(connection, message, reading, before)
         contact = contacts.find_or_create(connection, keyring, message.address, now)
         draft = self._drafts.get(message.address, now)
         inbox_id = inbox.receive(connection, message, contact)
-        if inbox_id is None:
-            earlier = inbox.earlier(connection, message) or ""
-            return outbox.replies_to(connection, keyring, contact, earlier), draft, False
         case_open = cases.open_case_of(connection, contact) is not None
         conversation = replace(conversations.load(connection, keyring, contact), draft=draft, case_open=case_open)
         contacts.set_silent(connection, contact, None)
@@ -88,10 +92,30 @@ class Processor:
             inbox_id,
             rendered,
             lane=Lane.EMERGENCY if turn.conversation.form == "emergency" else Lane.REPLY,
-            pulled=CAPABILITIES[message.address.channel].pulled,
+            pulled=pulled or CAPABILITIES[message.address.channel].pulled,
             now=now,
         )
         return messages, turn.conversation.draft, False
+
+    def _repeated(
+        self, connection: Connection, message: InboundMessage, reading: Understanding, before: inbox.Earlier
+    ) -> tuple[tuple[OutboundMessage, ...], tuple[str, ...], bool]:
+        """The same replies to the same person, and nothing to anybody else. An erasure is confirmed again, and not kept again."""
+        draft = self._drafts.get(message.address, message.received_at)
+        contact = contacts.find(connection, self._database.keyring, message.address)
+        if before.address_id is None:
+            turn = self._policy.respond(Conversation(greeted=True), message, reading)
+            erasing = any(isinstance(event, ErasureRequested) for event in turn.events)
+            rendered = [render(reply, CAPABILITIES[message.address.channel]) for reply in turn.replies]
+            nobody = Contact("", message.address)
+            return (_unstored(nobody, before.id, rendered) if erasing else ()), (), erasing
+        if contact is None or contact.id != before.address_id:
+            return (), draft, False
+        return outbox.replies_to(connection, self._database.keyring, contact, before.id), draft, False
+
+    def forget_drafts(self, now: dt.datetime) -> None:
+        """Drops the words that have waited too long for a consent."""
+        self._drafts.purge(now)
 
     def _apply(self, connection: Connection, contact: Contact, turn: Turn, now: dt.datetime) -> None:
         consent_id: str | None = None

@@ -66,7 +66,9 @@ def _house(home: Path, classifier: EmbeddedClassifier, url: str | None = None) -
     return built
 
 
-def message(text: str, *, to: str = "someone", number: int = 1, channel: str = "web", at: dt.datetime = START) -> InboundMessage:
+def message(
+    text: str, *, to: str = "someone", number: int = 1, channel: str = "web", at: dt.datetime = START
+) -> InboundMessage:
     return InboundMessage(Address(channel, to), f"{to}-{number}", text, at)
 
 

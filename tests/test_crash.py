@@ -26,7 +26,7 @@ from bot.hotline import cases
 from bot.jobs import purge
 from bot.messages import OutboundMessage
 from bot.processor import Processor
-from bot.store import crypto, tables
+from bot.store import tables
 from bot.store.database import Database, open_database
 from bot.testing import START
 from tests.conftest import ROOT, message
@@ -60,8 +60,8 @@ STEPS_OF_AN_ERASURE: list[Step] = [
     (Database, "checkpoint"),
 ]
 STEPS_OF_THE_FIRST_START: list[Step] = [
-    (crypto.json, "dump"),
-    (crypto.os, "fsync"),
+    (json, "dump"),
+    (os, "fsync"),
     (Database, "commit"),
 ]
 

@@ -29,6 +29,7 @@ ROWS = [f"S-{number:02}" for number in range(1, 37)]
 MADE_BY_THE_DEPLOYER = {"content/policy/reporting.yml", "banduong.db", "keyring.json", "var/", "model/"}
 FOLDERS = ("bench", "bot", "content", "docs", "nlu", "tests", ".ci")
 ENDINGS = (".py", ".md", ".yml", ".jsonl", ".toml", ".lock", ".js", ".css")
+OF_MANY_ROWS = ("test_content_keeps_every_rule", "test_a_rule_of_wording_can_fail")
 MOST_README_LINES = 149
 MOST_DECISION_LINES = 39
 EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -222,11 +223,11 @@ def test_every_safety_row_has_its_place() -> None:
 
 
 def test_every_linked_test_exists() -> None:
-    """A test that docs/safety.md names is defined in that file and carries the id of its row."""
+    """A test that docs/safety.md names is defined in that file and carries the id of its row, unless it keeps many rows at once."""
     for row, text in _safety().items():
         for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
             assert name in _functions(ROOT / file), f"{row}: {file}::{name}"
-            assert row.lower().replace("-", "_") in name, f"{row}: {name}"
+            assert row.lower().replace("-", "_") in name or name in OF_MANY_ROWS, f"{row}: {name}"
 
 
 def test_every_linked_talk_shows_its_row() -> None:

@@ -129,7 +129,7 @@ COUNTRIES = {
     "đi Phi làm sòng": "PH",
     "sang Phi-líp-pin": "PH",
     "lấy chồng Trung Quốc": "CN",
-    "qua Tàu làm": "CN",
+    "làm bên Tàu": "CN",
     "qua tq lam": "CN",
     "di dl lam giup viec": "TW",
     "xuất khẩu lao động Đài": "TW",
@@ -157,6 +157,7 @@ COUNTRIES = {
 }
 
 NO_COUNTRY_ABROAD = (
+    "đi tàu ra đảo",
     "anh ơi cho em hỏi",
     "áo thái rộng quá",
     "mỹ phẩm này bao nhiêu",
@@ -326,7 +327,7 @@ def test_words_that_only_sound_like_a_province_are_none(text: str, reader: App) 
 
 
 def test_provinces_are_found_without_diacritics_as_well(reader: App) -> None:
-    """"Dak Lak" is Đắk Lắk, and the sender's own spelling is kept."""
+    """ "Dak Lak" is Đắk Lắk, and the sender's own spelling is kept."""
     assert [(place.code, place.words) for place in _entities(reader, "em o Dak Lak").provinces] == [("N66", "Dak Lak")]
 
 
@@ -356,7 +357,14 @@ def test_a_full_stop_makes_no_link(text: str, reader: App) -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("1.200", 1200.0), ("hai muoi lam", 25.0), ("mot tram hai muoi", 120.0), ("muoi", 10.0), ("ba muoi", 30.0), ("tam ruoi", 8.5)],
+    [
+        ("1.200", 1200.0),
+        ("hai muoi lam", 25.0),
+        ("mot tram hai muoi", 120.0),
+        ("muoi", 10.0),
+        ("ba muoi", 30.0),
+        ("tam ruoi", 8.5),
+    ],
 )
 def test_number_words_have_their_value(words: str, expected: float) -> None:
     """Figures with dots and numbers in words are the same numbers."""

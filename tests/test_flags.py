@@ -425,7 +425,9 @@ def test_every_flag_of_the_library_is_tried(reader: App) -> None:
     assert min(len(set(texts)) for texts in LACKS.values()) >= 4
 
 
-@pytest.mark.parametrize("sentence", ["chào bạn", "visa du lịch Hàn Quốc cần giấy tờ gì", "thời tiết hôm nay", "cảm ơn nhiều nha"])
+@pytest.mark.parametrize(
+    "sentence", ["chào bạn", "visa du lịch Hàn Quốc cần giấy tờ gì", "thời tiết hôm nay", "cảm ơn nhiều nha"]
+)
 def test_only_offers_reports_and_cries_carry_flags(sentence: str, reader: App) -> None:
     """A question about a thing is no warning sign of it."""
     assert dict(reader.interpreter.read(sentence).flags) == {}

@@ -72,14 +72,18 @@ def test_there_are_forty_four_offers_of_many_kinds() -> None:
     assert len({flag for offer in OFFERS for flag in offer.shows}) >= 16
 
 
-@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(offer=st.sampled_from(OFFERS), spelling=st.sampled_from(SPELLINGS), bare=st.booleans(), data=st.data())
 def test_s_31_marks_case_and_spaces_change_no_flag(
     offer: Offer, spelling: str, bare: bool, data: st.DataObject, reader: App
 ) -> None:
     """Without diacritics, in any mix of capitals, with doubled spaces: the flags stay."""
     text: str = getattr(offer, spelling)
-    changed = _with_capitals(fold(text) if bare else text, data.draw(st.sampled_from(("lower", "upper", "title", "mixed"))))
+    changed = _with_capitals(
+        fold(text) if bare else text, data.draw(st.sampled_from(("lower", "upper", "title", "mixed")))
+    )
     changed = _with_spaces(changed, data.draw(st.sets(st.integers(0, 20), max_size=6)))
     assert set(reader.interpreter.read(changed).flags) == set(reader.interpreter.read(text).flags), changed
 
@@ -99,7 +103,9 @@ def test_s_31_danger_is_understood_as_well_without_diacritics(reader: App) -> No
     rows = [json.loads(line) for line in _lines(ROOT / "nlu" / "eval" / "personas.jsonl")]
     cries = [row["text"] for row in rows if row["kind"] == "emergency"]
     assert len(cries) >= 30
-    heard = [sum(reader.interpreter.read(text).kind == "emergency" for text in texts) for texts in (cries, map(fold, cries))]
+    heard = [
+        sum(reader.interpreter.read(text).kind == "emergency" for text in texts) for texts in (cries, map(fold, cries))
+    ]
     assert (heard[0] - heard[1]) / len(cries) <= 0.02
 
 
@@ -115,4 +121,6 @@ def _with_capitals(text: str, how: str) -> str:
 
 def _with_spaces(text: str, doubled: set[int]) -> str:
     words = text.split(" ")
-    return "".join(word + (" " if i == len(words) - 1 else "  " if i in doubled else " ") for i, word in enumerate(words)).strip()
+    return "".join(
+        word + (" " if i == len(words) - 1 else "  " if i in doubled else " ") for i, word in enumerate(words)
+    ).strip()

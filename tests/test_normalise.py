@@ -133,7 +133,8 @@ def test_plain_text_is_plain_already(sentence: str, spelling: Normaliser) -> Non
 
 
 @pytest.mark.parametrize(
-    ("written", "folded"), [("Đắk Lắk", "Dak Lak"), ("ướt", "uot"), ("ช่วย", "ช่วย"), ("ຊ່ວຍ", "ຊ່ວຍ"), ("ជួយ", "ជួយ"), ("ðong", "dong")]
+    ("written", "folded"),
+    [("Đắk Lắk", "Dak Lak"), ("ướt", "uot"), ("ช่วย", "ช่วย"), ("ຊ່ວຍ", "ຊ່ວຍ"), ("ជួយ", "ជួយ"), ("ðong", "dong")],
 )
 def test_folding_takes_only_latin_marks(written: str, folded: str) -> None:
     """Vowel signs of Thai, Lao and Khmer are letters of their own and stay."""

@@ -9,6 +9,8 @@ from bot.messages import Reply
 
 UNLISTED = "other/unlisted"
 NEAR = 0.12  # a candidate this likely is worth offering as a choice
+GUESS = 0.12  # below this the person chooses, rather than that we guess
+NAMED, NOT_NAMED = 2.0, 0.35  # how much a country's own answer gains and loses
 CLEAR_LEAD = 2.0  # times as likely as the next: no doubt which answer is meant
 
 
@@ -37,13 +39,17 @@ def answer_question(
     speaker: Speaker,
     today: dt.date,
     sure: float,
+    country: str | None = None,
 ) -> Answered:
     """The likeliest answer of the topic. In doubt it is named and the next likeliest stand below it as choices."""
-    ranked = [(name, p) for name, p in candidates if name in library.answers]
+    ranked = by_country([(name, p) for name, p in candidates if name in library.answers], country, library)
     of_topic = [pair for pair in ranked if pair[0].startswith(f"{topic}/")] or ranked
     if not of_topic:
         return give_answer(UNLISTED, library, speaker, today)
     best, likelihood = of_topic[0]
+    if likelihood < GUESS and len(ranked) > 1:
+        choices = tuple(name for name, _ in ranked[:3])
+        return Answered((speaker.say("which_one", choices=choices),), choices, None)
     others = [name for name, p in ranked if name != best and p >= min(NEAR, likelihood / 3)]
     rival = max((p for name, p in ranked if name != best), default=0.0)
     if likelihood >= CLEAR_LEAD * rival or (likelihood >= sure and rival < NEAR) or not others:
@@ -55,3 +61,15 @@ def answer_question(
     title = answer.title.in_language(speaker.language)
     hint = speaker.say("perhaps", {"title": title}, choices=())
     return Answered((speaker.answer(answer, choices, preface=hint),), choices, best)
+
+
+def by_country(ranked: list[tuple[str, float]], country: str | None, library: Library) -> list[tuple[str, float]]:
+    """An answer about one country counts more where that country is named, and less where it is not."""
+
+    def weight(answer_id: str) -> float:
+        about = {code for word, codes in library.answer_countries.items() if word in answer_id for code in codes}
+        if not about:
+            return 1.0
+        return NAMED if country in about else NOT_NAMED
+
+    return sorted(((name, p * weight(name)) for name, p in ranked), key=lambda pair: -pair[1])

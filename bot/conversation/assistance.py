@@ -1,5 +1,6 @@
 """Danger, reports and people: one number first, then whether it is safe to write, then consent, then few questions."""
 
+import re
 from dataclasses import replace
 
 from bot.content import Question
@@ -18,6 +19,8 @@ from bot.conversation.state import Conversation, Slots, Turn
 from bot.messages import Reply
 from bot.understanding.language import OTHER_SCRIPTS
 
+MOST_REFUSALS = 2
+AGREEING = re.compile(r"\b(?:dong y|duoc|cung duoc|agree)\b")
 CONSENT_VERSION = "2026-11-21"  # of the responses consent and consent_human: a new wording is a new version
 
 
@@ -30,13 +33,17 @@ def emergency(desk: Desk) -> Turn | None:
         return stay_or_go(desk) if escape and desk.reading.kind not in ("report", "offer") else None
     slots = forms.with_reading(desk.conversation.slots, desk.reading, desk.library)
     known = desk.conversation.form == "emergency" and desk.conversation.case_open
+    if desk.conversation.case_open and desk.reading.language in OTHER_SCRIPTS:
+        return tell_step(desk)
     if known and not escape:
         return more_danger(desk, slots)
     if not known:
         desk.events.append(case_of_danger(desk, slots))
     if desk.reading.language in OTHER_SCRIPTS:
-        desk.update(form="human", step="tell", slots=slots, case_open=True, draft=())
-        return desk.turn(Speaker(desk.library, desk.reading.language).say("emergency", choices=()))
+        desk.speaker = Speaker(desk.library, desk.reading.language)
+        desk.update(language=desk.reading.language, form="human", step="tell", slots=slots, choices=())
+        desk.update(safety="safe", case_open=True, draft=())
+        return desk.turn(desk.speaker.say("emergency", choices=()))
     desk.update(form="emergency", step="safety", slots=slots, safety="asked", case_open=True, draft=())
     if escape:
         return desk.turn(joined(desk.speaker.say("stay_or_go"), desk.speaker.say("safe_to_talk")))
@@ -49,11 +56,24 @@ def stay_or_go(desk: Desk) -> Turn | None:
 
 
 def more_danger(desk: Desk, slots: Slots) -> Turn:
-    desk.events.append(CaseExtended(words=(desk.text,)))
+    """More words for the open case; a minor is named as soon as one is known (S-23)."""
+    desk.events.append(
+        CaseExtended(words=(desk.text,), flags=slots.flags, country=slots.country, minor="minor" in slots.flags)
+    )
+    added = desk.speaker.say("case_added")
+    if "minor" in slots.flags and "minor" not in desk.conversation.slots.flags:
+        added = joined(added, desk.speaker.say("minor_notice"))
     desk.update(slots=slots)
     if desk.conversation.safety == "asked":
-        return desk.turn(joined(desk.speaker.say("case_added"), desk.speaker.say("safe_to_talk")))
-    return next_question(desk, desk.speaker.say("case_added"))
+        return desk.turn(joined(added, desk.speaker.say("safe_to_talk")))
+    return next_question(desk, added)
+
+
+def watched(desk: Desk) -> Turn | None:
+    """At the question whether it is safe to write: somebody sits beside, somebody reads along."""
+    if desk.conversation.step == "safety" and "watched" in desk.reading.signs:
+        return safety_step(desk, "not_safe")
+    return None
 
 
 def case_of_danger(desk: Desk, slots: Slots) -> CaseRequested:
@@ -98,8 +118,10 @@ def numbers_for(desk: Desk, country: str | None) -> Reply:
         return desk.speaker.say("emergency_any_number")
     hotlines = [desk.library.hotlines[name] for name in desk.library.countries[country].hotlines]
     fresh = [hotline for hotline in hotlines if hotline.is_fresh(desk.today)]
-    lines = [f"{hotline.name.in_language(desk.speaker.language)}: {hotline.number}" for hotline in fresh]
-    return Reply(text="\n".join(lines), sms=", ".join(hotline.number for hotline in fresh))
+    home = [desk.library.hotlines["vn_113"]]
+    lines = [f"{hotline.name.in_language(desk.speaker.language)}: {hotline.number}" for hotline in [*fresh, *home]]
+    numbers = ", ".join(hotline.number for hotline in fresh)
+    return Reply(text="\n".join(lines), sms=desk.speaker.say("call_numbers", {"numbers": numbers}).sms, name="numbers")
 
 
 def after_a_pause(desk: Desk) -> Turn | None:
@@ -116,27 +138,57 @@ def after_a_pause(desk: Desk) -> Turn | None:
 def safety_step(desk: Desk, target: str | None) -> Turn | None:
     yes = target == "go_safe" or desk.says("yes")
     anyway = target == "go_anyway" or desk.says("go_on")
-    if target == "not_safe" or desk.says("no"):
+    if target == "not_safe" or (desk.says("no") and "alone" not in desk.reading.signs):
         desk.events.append(Silenced())
         desk.conversation = desk.conversation.without_form()
         desk.update(safety="unasked", choices=())
         return desk.turn(desk.speaker.say("safe_later"))
+    if "alone" in desk.reading.signs:
+        yes = True
     if not (yes or anyway):
-        return None
+        return unclear_safety(desk)
     desk.update(safety="watched" if anyway else "safe")
     if desk.conversation.form == "emergency":
         if anyway:
             desk.events.append(CaseExtended(watched=True))
         return next_question(desk)
+    if desk.conversation.case_open:
+        return go_on_with_case(desk)
     return ask_consent(desk)
+
+
+def unclear_safety(desk: Desk) -> Turn | None:
+    """Words that are no answer: into the case that is open; anything else goes its own way."""
+    told = desk.reading.kind in ("report", "emergency", "offer") or desk.reading.confidence < desk.settings.sure
+    if not desk.conversation.case_open or not told:
+        return None
+    desk.events.append(CaseExtended(words=(desk.text,)))
+    return desk.turn(desk.speaker.say("safe_to_talk"))
+
+
+def go_on_with_case(desk: Desk) -> Turn:
+    """Back after a pause, safe to write: the questions that are left, or an open ear."""
+    if desk.conversation.form in desk.library.forms:
+        return next_question(desk)
+    desk.update(form="human", step="tell")
+    return desk.turn(desk.speaker.say("case_tell"))
+
+
+def to_open_case(desk: Desk, reply: str) -> Turn:
+    """A word for the case that is open. In a new session nothing of it is said before the person is known to be alone (S-02, S-12)."""
+    desk.events.append(CaseExtended(words=(desk.text,)))
+    if desk.conversation.safety in ("safe", "watched"):
+        return desk.turn(desk.speaker.say(reply))
+    desk.update(form=desk.conversation.form or "human", step="safety", safety="asked")
+    return desk.turn(desk.speaker.say("still_here"))
 
 
 def report(desk: Desk) -> Turn:
     slots = forms.with_reading(desk.conversation.slots, desk.reading, desk.library)
     if desk.conversation.case_open:
-        desk.events.append(CaseExtended(words=(desk.text,)))
-        desk.update(slots=slots)
-        return desk.turn(desk.speaker.say("case_added"))
+        return to_open_case(desk, "case_added")
+    if desk.conversation.refusals >= MOST_REFUSALS:  # S-20: asked twice and refused twice
+        return desk.turn(desk.speaker.say("consent_no"))
     heard = desk.speaker.say("report_relative" if slots.about == "other" else "report_heard")
     desk.update(form="report", slots=slots, draft=desk.draft())
     if desk.conversation.safety in ("safe", "watched"):
@@ -156,7 +208,7 @@ def asks_for_a_person(desk: Desk) -> Turn | None:
 def human(desk: Desk) -> Turn:
     if desk.conversation.case_open:
         desk.update(form="human", step="tell")
-        return desk.turn(desk.speaker.say("case_tell"))
+        return to_open_case(desk, "case_tell")
     if desk.conversation.form != "report":
         desk.update(form="human", draft=desk.conversation.draft)
     return ask_consent(desk)
@@ -174,12 +226,13 @@ def ask_consent(desk: Desk) -> Turn:
 def consent_step(desk: Desk, target: str | None) -> Turn | None:
     if target == "agree" or desk.says("consent"):
         return agreed(desk)
-    if target == "refuse" or desk.says("refuse") or desk.reading.topic == "deny":
+    agreeing = AGREEING.search(desk.reading.plain) is not None
+    if target == "refuse" or desk.says("refuse") or (desk.reading.topic == "deny" and not agreeing):
         desk.events.append(ConsentRefused("help"))
         desk.conversation = desk.conversation.without_form()
-        desk.update(consent_refused=True)
+        desk.update(refusals=desk.conversation.refusals + 1)
         return desk.turn(desk.speaker.say("consent_no"))
-    if desk.reading.topic == "affirm":
+    if agreeing or desk.reading.topic == "affirm":
         return desk.turn(desk.speaker.say("consent_unclear"))
     return None
 
@@ -202,7 +255,7 @@ def agreed(desk: Desk) -> Turn:
             words=state.draft,
         )
     )
-    desk.update(case_open=True, draft=())
+    desk.update(case_open=True, draft=(), safety="safe" if state.safety == "unasked" else state.safety)
     told = desk.speaker.say("case_staffed" if desk.settings.staffed else "case_unstaffed")
     if state.form == "report":
         return next_question(desk, told)
@@ -211,9 +264,12 @@ def agreed(desk: Desk) -> Turn:
 
 
 def tell_step(desk: Desk) -> Turn | None:
-    """What is said to the person on duty goes into the case."""
-    desk.events.append(CaseExtended(words=(desk.text,)))
-    return desk.turn(desk.speaker.say("case_added"))
+    """What is said to the person on duty goes into the case; a clear question about going is answered."""
+    if not desk.conversation.case_open or desk.says("menu", "source", "english", "vietnamese"):
+        return None
+    if desk.reading.kind == "chat" and desk.reading.topic in ("thanks", "goodbye"):
+        return None
+    return to_open_case(desk, "case_added")
 
 
 def next_question(desk: Desk, before: Reply | None = None) -> Turn:
@@ -233,13 +289,20 @@ def case_answer(desk: Desk, question: Question, value: str | None) -> Turn:
     slots = forms.with_answer(desk.conversation.slots, question, value or "told")
     if value is None or (question.free_text and value != "unsure"):
         slots = forms.with_reading(slots, desk.reading, desk.library)
+        if "minor" in desk.reading.hints and "minor" not in slots.flags:
+            slots = replace(slots, flags=(*slots.flags, "minor"))
     if value != "unsure":
         told = desk.text[:500] if value is None or question.free_text else value
         danger = value == "yes" and question.yes.danger
         facts = {question.id: told, **({"priority": "P0"} if danger else {})}
-        desk.events.append(CaseExtended(facts=facts, country=slots.country))
+        desk.events.append(
+            CaseExtended(facts=facts, flags=slots.flags, country=slots.country, minor="minor" in slots.flags)
+        )
+    before = desk.conversation.slots.flags
     newly_known = slots.country if slots.country != desk.conversation.slots.country else None
     desk.update(slots=slots)
+    if "minor" in slots.flags and "minor" not in before:
+        return next_question(desk, desk.speaker.say("minor_notice"))
     if value == "yes" and question.yes.danger:
         numbers = numbers_for(desk, slots.country)
         return next_question(desk, numbers)

@@ -8,7 +8,7 @@ from bot.letters import compose, fold
 _EDGE = re.compile(r"^[\s.!?,;:…\"'()*_-]+|[\s.!?,;:…\"'()*_-]+$")
 _SPACES = re.compile(r"\s+")
 _KEYCAP = re.compile("[\ufe0f\u20e3]")
-_NUMBER = re.compile(r"(?:so|chon|số|chọn)?\s*([0-9])")
+_NUMBER = re.compile(r"(?:so|chon)?\s*([0-9])")
 
 
 class Commands:
@@ -36,5 +36,5 @@ def tidy(text: str) -> str:
 
 def number_in(text: str) -> int | None:
     """The figure of a choice: "1", "1.", "so 1", a keycap emoji."""
-    match = _NUMBER.fullmatch(tidy(_KEYCAP.sub("", text)))
+    match = _NUMBER.fullmatch(fold(tidy(_KEYCAP.sub("", text))))
     return int(match[1]) if match else None

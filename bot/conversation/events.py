@@ -45,7 +45,9 @@ class CaseExtended:
 
     words: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
     country: str | None = None
+    minor: bool = False
     watched: bool = False
 
 

@@ -14,17 +14,20 @@ ANSWERS = ("yes", "no", "unsure")
 def with_reading(slots: Slots, reading: Understanding, library: Library) -> Slots:
     """What is known, with what this message adds. Figures of several messages are judged together."""
     pay = reading.entities.pay
+    vouching = {sign.id for sign in library.signs.values() if sign.vouches} | {"vouched"}
+    signs = [sign for sign in reading.signs if reading.kind == "offer" or sign not in vouching]
     merged = replace(
         slots,
-        flags=_joined(slots.flags, reading.flags),
-        signs=_joined(slots.signs, reading.signs),
+        flags=_joined(slots.flags, reading.flags or (reading.hints if slots.told else ())),
+        signs=_joined(slots.signs, signs),
+        told=slots.told or reading.kind == "offer",
         pay_per_month=pay.per_month if pay else slots.pay_per_month,
         country=reading.country or slots.country,
         about="other" if "about_relative" in reading.signs else slots.about,
     )
     if flag := flag_of_pay(merged.pay_per_month, merged.country, library.countries):
         return replace(merged, flags=_joined(merged.flags, [flag]))
-    if merged.country != slots.country and "unrealistic_pay" not in reading.flags:
+    if merged.pay_per_month and merged.country and "double_pay" not in merged.signs:
         return replace(merged, flags=tuple(flag for flag in merged.flags if flag != "unrealistic_pay"))
     return merged
 
@@ -38,8 +41,16 @@ def with_answer(slots: Slots, question: Question, value: str) -> Slots:
     if outcome.flag:
         slots = replace(slots, flags=_joined(slots.flags, [outcome.flag]))
     if outcome.sign:
-        slots = replace(slots, signs=_joined(slots.signs, [outcome.sign, "vouched"]))
+        slots = replace(slots, signs=_joined(slots.signs, [outcome.sign, *(["vouched"] if outcome.vouches else [])]))
     return slots
+
+
+def signs_that_count(slots: Slots, library: Library) -> tuple[str, ...]:
+    """Where compounds are, only a licence that was looked up or a state programme speaks for an offer."""
+    country = library.countries.get(slots.country or "")
+    if country and country.compounds and not {"licence_checked", "state_programme"} & set(slots.signs):
+        return tuple(sign for sign in slots.signs if sign != "vouched")
+    return slots.signs
 
 
 def next_question(form: Form, slots: Slots) -> Question | None:

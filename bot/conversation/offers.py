@@ -17,9 +17,7 @@ MOST_WORDS = 40  # characters of the sender's own words shown behind a flag
 
 def offer(desk: Desk) -> Turn:
     """Names the signs with the words that showed them, and asks for what would change the verdict."""
-    in_form = desk.conversation.form == "offer"
-    before = desk.conversation.slots if in_form else Slots()
-    slots = forms.with_reading(before, desk.reading, desk.library)
+    slots = forms.with_reading(known_of_this_offer(desk), desk.reading, desk.library)
     desk.update(form="offer", slots=slots, draft=desk.draft())
     question = forms.next_question(desk.library.forms["offer"], slots)
     verdict = verdict_on(desk, slots)
@@ -31,8 +29,15 @@ def offer(desk: Desk) -> Turn:
     return desk.turn(replace(joined(verdict, asked), choices=asking.choices))
 
 
+def known_of_this_offer(desk: Desk) -> Slots:
+    """What was told before; nothing of it where another country shows that this is another offer."""
+    before, now = desk.conversation.slots, desk.reading.country
+    another = desk.reading.kind == "offer" and before.country is not None and now not in (None, "VN", before.country)
+    return before if desk.conversation.form == "offer" and not another else Slots()
+
+
 def verdict_on(desk: Desk, slots: Slots) -> Reply:
-    risk = assess(slots.flags, slots.signs, desk.library.red_flags)
+    risk = assess(slots.flags, forms.signs_that_count(slots, desk.library), desk.library.red_flags)
     if risk.level == "low":
         return desk.speaker.say("offer_low", {"signs": sign_titles(desk, slots)})
     if not risk.flags:
@@ -76,7 +81,7 @@ def offer_answer(desk: Desk, question: Question, value: str | None) -> Turn | No
     """An answer; or more about the offer, which counts as one; or something else altogether (None)."""
     slots = desk.conversation.slots
     if value is None:
-        if desk.reading.kind in ("chat", "report") or is_a_question(desk):
+        if desk.reading.kind in ("chat", "report", "emergency") or is_a_question(desk):
             return None
         merged = forms.with_reading(slots, desk.reading, desk.library)
         told_more = merged != slots or desk.reading.kind == "offer"
@@ -94,13 +99,15 @@ def offer_answer(desk: Desk, question: Question, value: str | None) -> Turn | No
 
 
 def is_a_question(desk: Desk) -> bool:
-    return desk.reading.kind == "question" and desk.reading.confidence >= desk.settings.sure
+    """A question of its own, rather than one more fact about the offer."""
+    sure = desk.reading.kind == "question" and desk.reading.confidence >= desk.settings.sure
+    return sure and (desk.reading.asks or not (desk.reading.hints or desk.reading.entities.pay or desk.reading.country))
 
 
 def offer_end(desk: Desk) -> Turn:
     """The verdict after the questions, with what to check and where."""
     slots = desk.conversation.slots
-    risk = assess(slots.flags, slots.signs, desk.library.red_flags)
+    risk = assess(slots.flags, forms.signs_that_count(slots, desk.library), desk.library.red_flags)
     titles = [desk.library.red_flags[name].title for name in risk.flags] or [
         desk.library.responses["unclear_title"].text
     ]

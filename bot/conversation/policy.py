@@ -13,14 +13,17 @@ from bot.conversation.answers import give_answer
 from bot.conversation.commands import Commands, number_in
 from bot.conversation.desk import Desk, Settings
 from bot.conversation.events import CaseExtended, ErasureRequested, OptedOut, Silenced
-from bot.conversation.replies import Speaker
-from bot.conversation.state import Conversation, Mode, Turn
-from bot.messages import InboundMessage
+from bot.conversation.replies import Speaker, joined
+from bot.conversation.state import Conversation, Mode, Slots, Turn
+from bot.messages import InboundMessage, Reply
+from bot.understanding.emergencies import CONTROL
 from bot.understanding.reading import Understanding
 
 VIETNAM = dt.timezone(dt.timedelta(hours=7))
-MAIN_MENU = ("check_offer", "procedures", "human")
-OWN_OPENING = ("welcome", "closed", "erased", "stopped", "stopped_case", "other_language", "safe_later", "stay_or_go")
+SHORT_ANSWER = 6  # words: longer, a cry is no mere answer to "which place?"
+LONGEST_ANSWER = 9  # words of an answer that begins with yes or no
+NATIONAL_LINES = {"111": "hotline_contacts/111", "113": "hotline_contacts/113_emergency"}
+OWN_OPENING = ("welcome", "closed", "erased", "stopped", "other_language", "safe_later", "stay_or_go")
 
 
 class Policy:
@@ -46,7 +49,7 @@ class Policy:
             commands=self._commands,
         )
         turn = next(turn for step in STEPS if (turn := step(desk)) is not None)
-        turn = introduced(turn, conversation, self._library)
+        turn = introduced(reminded(turn, conversation, desk), conversation, self._library)
         return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at))
 
 
@@ -77,6 +80,32 @@ def introduced(turn: Turn, before: Conversation, library: Library) -> Turn:
     return replace(turn, conversation=conversation, replies=(intro, *turn.replies))
 
 
+def reminded(turn: Turn, before: Conversation, desk: Desk) -> Turn:
+    """After a word on something else, the question that is still open stands below it again, with its own numbers."""
+    after = turn.conversation
+    if after.step is None or (after.form, after.step) != (before.form, before.step) or not turn.replies:
+        return turn
+    if after.form == "offer":  # nothing hangs on it: a later "yes" is no answer to a question long past
+        return replace(turn, conversation=replace(after, step=None))
+    reminder = open_question(desk, after)
+    if reminder is None or turn.replies[-1].choices == reminder.choices:
+        return turn
+    last = replace(joined(turn.replies[-1], reminder), choices=reminder.choices)
+    choices = tuple(choice.target for choice in reminder.choices)
+    return replace(turn, conversation=replace(after, choices=choices), replies=(*turn.replies[:-1], last))
+
+
+def open_question(desk: Desk, state: Conversation) -> Reply | None:
+    """What the bot waits for, asked once more."""
+    if state.step == "safety":
+        return desk.speaker.say("safe_to_talk")
+    if state.step == "consent":
+        return desk.speaker.say("consent_unclear")
+    form = desk.library.forms.get(state.form or "")
+    question = forms.question_of(form, state.step) if form else None
+    return desk.asking(question) if question else None
+
+
 def leave(desk: Desk) -> Turn | None:
     """S-05: closed in one message, whatever was going on."""
     if not desk.commands.is_("exit", desk.text):
@@ -96,14 +125,15 @@ def stop_or_delete(desk: Desk) -> Turn | None:
     reading = desk.reading
     chat = reading.topic if reading.kind == "chat" and reading.confidence >= desk.settings.sure else None
     waiting = desk.conversation.step is not None
-    if desk.commands.is_("delete", desk.text) or (chat == "delete_data" and not waiting):
+    asked = chat == "delete_data" and (not waiting or desk.reading.plain.startswith("xoa"))
+    if desk.commands.is_("delete", desk.text) or asked:
         desk.events.append(ErasureRequested())
         desk.conversation = Conversation(language=desk.conversation.language, greeted=True)
         return desk.turn(desk.speaker.say("erased"))
     if desk.commands.is_("stop", desk.text) or (chat == "stop" and not waiting):
         desk.events.append(OptedOut("alerts", desk.text[:80]))
         desk.conversation = desk.conversation.without_form()
-        return desk.turn(desk.speaker.say("stopped_case" if desk.conversation.case_open else "stopped"))
+        return desk.turn(desk.speaker.say("stopped"))
     return None
 
 
@@ -116,41 +146,57 @@ def hotline(desk: Desk) -> Turn | None:
 
 
 def nothing_said(desk: Desk) -> Turn | None:
-    if any(character.isalnum() for character in desk.text) or desk.reading.kind == "emergency":
+    """No words, or a picture whose words we cannot see."""
+    if desk.reading.kind == "emergency":
         return None
     if desk.message.has_media:
         return desk.turn(desk.speaker.say("media"))
+    if any(character.isalnum() for character in desk.text):
+        return None
     if desk.reading.kind == "chat" and desk.text.strip():
         return None  # an emoji may say yes, no or thanks
     return desk.turn(desk.speaker.say("empty"))
 
 
 def probing(desk: Desk) -> Turn | None:
-    """S-33: who asks about others gets one constant reply."""
-    if "probing" in desk.reading.signs and desk.reading.kind != "emergency":
+    """S-33: who asks about others gets one constant reply; who asks how to lure people gets none of our knowledge."""
+    if "asks_to_harm" in desk.reading.signs:
+        return desk.turn(desk.speaker.say("no_help"))
+    held = desk.reading.kind == "emergency" and set(CONTROL) & set(desk.reading.flags)
+    if "probing" in desk.reading.signs and not held:
         return desk.turn(desk.speaker.say("probe"))
     return None
 
 
+def free_answer(desk: Desk) -> Turn | None:
+    """To a question that anything can answer ("which place?"), the message is the answer, however it reads."""
+    form = desk.library.forms.get(desk.conversation.form or "")
+    question = forms.question_of(form, desk.conversation.step) if form else None
+    if question is None or not question.free_text or number_in(desk.text) is not None:
+        return None
+    long_cry = (
+        desk.conversation.form == "report"
+        and desk.reading.kind == "emergency"
+        and len(desk.reading.plain.split()) > SHORT_ANSWER
+    )
+    if long_cry or desk.says("human", "menu", "source", "english", "vietnamese") or desk.message.has_media:
+        return None
+    return assistance.case_answer(desk, question, "unsure" if desk.says("skip", "unsure") else None)
+
+
 def form_step(desk: Desk) -> Turn | None:
     step = desk.conversation.step
-    if step is None:
-        return None
     if step == "safety":
         return assistance.safety_step(desk, None)
     if step == "consent":
         return assistance.consent_step(desk, None)
     if step == "tell":
-        return (
-            assistance.tell_step(desk)
-            if desk.reading.kind in ("report", "question", "offer", "out_of_scope", "chat")
-            else None
-        )
+        return assistance.tell_step(desk)
     if step == "offer":
-        return offers.offer(desk) if desk.reading.kind not in ("chat", "question") else None
+        return offers.offer(desk) if desk.reading.kind != "chat" and not offers.is_a_question(desk) else None
     if step == "subscribe":
         return small_talk.subscribe_step(desk, None)
-    return question_step(desk, step, None)
+    return question_step(desk, step, None) if step else None
 
 
 def question_step(desk: Desk, step: str, target: str | None) -> Turn | None:
@@ -162,7 +208,7 @@ def question_step(desk: Desk, step: str, target: str | None) -> Turn | None:
     value = answer_value(desk, target)
     if name == "offer":
         return offers.offer_answer(desk, question, value)
-    if value is None and desk.reading.kind == "question" and desk.reading.confidence >= desk.settings.sure:
+    if value is None and desk.reading.kind in ("question", "chat") and desk.reading.confidence >= desk.settings.sure:
         return None
     return assistance.case_answer(desk, question, value)
 
@@ -172,17 +218,30 @@ def answer_value(desk: Desk, target: str | None) -> str | None:
         return target
     if target == "skip" or desk.says("skip"):
         return "unsure"
-    return next((value for value in forms.ANSWERS if desk.says(value)), None)
+    said = next((value for value in forms.ANSWERS if desk.says(value)), None)
+    return said or leading_answer(desk.reading.plain.split())
+
+
+def leading_answer(words: list[str]) -> str | None:
+    """ "khong, ho khong giu gi het" is a no, "u dung a" a yes."""
+    words = [word for word in words if word.isalpha() and word not in ("da", "thua")]
+    if not words or len(words) > LONGEST_ANSWER:
+        return None
+    if words[0] in ("khong", "chua", "no"):
+        return "unsure" if words[1:2] in (["biet"], ["ro"], ["chac"]) else "no"
+    return "yes" if words[0] in ("co", "u", "dung", "roi", "vang", "phai", "yes") else None
 
 
 def number(desk: Desk) -> Turn | None:
+    if line := NATIONAL_LINES.get(desk.text.strip()):
+        return small_talk.give(desk, give_answer(line, desk.library, desk.speaker, desk.today))
     number = number_in(desk.text)
     if number is None:
         return None
-    choices = desk.conversation.choices or MAIN_MENU
-    if not 1 <= number <= len(choices):
-        return None if number else desk.turn(desk.speaker.say("menu"))
-    return choose(desk, choices[number - 1])
+    choices = desk.conversation.choices
+    if 1 <= number <= len(choices):
+        return choose(desk, choices[number - 1])
+    return desk.turn(desk.speaker.say("menu")) if desk.conversation.step is None else None
 
 
 def choose(desk: Desk, target: str) -> Turn | None:
@@ -199,7 +258,7 @@ def choose(desk: Desk, target: str) -> Turn | None:
         return small_talk.give(desk, give_answer(target, desk.library, desk.speaker, desk.today))
     if target in ("check_offer", "another_offer"):
         desk.conversation = desk.conversation.without_form()
-        desk.update(form="offer", step="offer", choices=())
+        desk.update(form="offer", step="offer", slots=Slots(told=True), choices=())
         return desk.turn(desk.speaker.say("tell_offer"))
     if target == "human":
         return assistance.human(desk)
@@ -235,8 +294,10 @@ STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     hotline,
     nothing_said,
     probing,
-    assistance.emergency,
     assistance.after_a_pause,
+    assistance.watched,
+    free_answer,
+    assistance.emergency,
     assistance.asks_for_a_person,
     number,
     form_step,

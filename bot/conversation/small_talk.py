@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from bot.content import Source
 from bot.conversation.answers import Answered, answer_question
+from bot.conversation.assistance import to_open_case
 from bot.conversation.desk import Desk
-from bot.conversation.events import CaseExtended, OptedIn
+from bot.conversation.events import OptedIn
 from bot.conversation.replies import Speaker, joined
 from bot.conversation.state import Turn
 from bot.messages import Choice, Reply
@@ -22,7 +24,7 @@ def source(desk: Desk) -> Turn | None:
     values = {
         "checked": answer.checked.strftime("%d/%m/%Y"),
         "sources": " ; ".join(
-            f"{source.url} ({source.date})" if source.date else source.url for source in answer.sources
+            f"{source.url} ({source.date})" if source.date else source.url for source in best_known(answer.sources)
         ),
     }
     return desk.turn(desk.speaker.say("sources", values))
@@ -60,7 +62,13 @@ def foreign_script(desk: Desk) -> Turn | None:
 
 def question(desk: Desk) -> Turn:
     answered = answer_question(
-        desk.reading.candidates, desk.reading.topic, desk.library, desk.speaker, desk.today, desk.settings.sure
+        desk.reading.candidates,
+        desk.reading.topic,
+        desk.library,
+        desk.speaker,
+        desk.today,
+        desk.settings.sure,
+        desk.reading.country,
     )
     if "own_harm" in desk.reading.signs and not desk.conversation.case_open:
         harm = desk.speaker.say("own_harm", choices=())
@@ -75,6 +83,8 @@ def chat(desk: Desk) -> Turn:
     topic = desk.reading.topic
     if topic == "greet":
         return desk.turn(desk.speaker.say("menu" if desk.conversation.greeted else "welcome"))
+    if topic == "deny" and desk.conversation.case_open:
+        return desk.turn(desk.speaker.say("deny_open"))
     name = topic if topic in PLAIN_REPLIES else "menu"
     return desk.turn(desk.speaker.say(name or "menu"))
 
@@ -84,8 +94,7 @@ def missed(desk: Desk) -> Turn:
     again = desk.conversation.missed >= 1
     desk.update(missed=desk.conversation.missed + 1, draft=desk.draft())
     if desk.conversation.case_open:
-        desk.events.append(CaseExtended(words=(desk.text,)))
-        return desk.turn(desk.speaker.say("case_added"))
+        return to_open_case(desk, "case_added")
     return desk.turn(desk.speaker.say("not_understood_again" if again else "not_understood"))
 
 
@@ -109,3 +118,8 @@ def give(desk: Desk, answered: Answered) -> Turn:
 def with_human(reply: Reply, speaker: Speaker) -> tuple[Choice, ...]:
     targets = tuple(choice.target for choice in reply.choices)
     return speaker.choices(targets if "human" in targets else (*targets[:2], "human"))
+
+
+def best_known(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    """At most two, and a page that people know before a copy of a law in a code repository."""
+    return tuple(sorted(sources, key=lambda source: "github.com" in source.url)[:2])

@@ -30,6 +30,7 @@ class Slots:
     pay_per_month: int | None = None
     country: str | None = None
     about: str = "self"
+    told: bool = False  # whether an offer is on the table
     answers: tuple[tuple[str, str], ...] = ()
 
     def answer(self, question: str) -> str | None:
@@ -53,7 +54,7 @@ class Conversation:
     safety: Safety = "unasked"
     greeted: bool = False
     case_open: bool = False
-    consent_refused: bool = False
+    refusals: int = 0
     last_answer: str | None = None
     missed: int = 0
     turns: int = 0
@@ -87,13 +88,14 @@ class Conversation:
                 pay_per_month=slots.get("pay_per_month"),
                 country=slots.get("country"),
                 about=slots.get("about", "self"),
+                told=slots.get("told", False),
                 answers=tuple((q, a) for q, a in slots.get("answers", ())),
             ),
             choices=tuple(data["choices"]),
             safety=data["safety"],
             greeted=data["greeted"],
             case_open=data["case_open"],
-            consent_refused=data["consent_refused"],
+            refusals=data["refusals"],
             last_answer=data["last_answer"],
             missed=data["missed"],
             turns=data["turns"],

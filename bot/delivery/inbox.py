@@ -1,5 +1,7 @@
 """Each external id once."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, insert, select
 
 from bot.contacts import Contact
@@ -8,10 +10,26 @@ from bot.store.database import new_id
 from bot.store.tables import inbox
 
 
-def receive(connection: Connection, message: InboundMessage, contact: Contact) -> str | None:
-    """The id of the new row; None when this message was handled before."""
-    if earlier(connection, message):
-        return None
+@dataclass(frozen=True)
+class Earlier:
+    """The row of a message that came before; `address_id` is gone when its sender was forgotten."""
+
+    id: str
+    address_id: str | None
+
+
+def earlier(connection: Connection, message: InboundMessage) -> Earlier | None:
+    """The row of the same external id, if it came before."""
+    row = connection.execute(
+        select(inbox.c.id, inbox.c.address_id).where(
+            inbox.c.channel == message.address.channel, inbox.c.external_id == message.external_id
+        )
+    ).first()
+    return Earlier(row.id, row.address_id) if row else None
+
+
+def receive(connection: Connection, message: InboundMessage, contact: Contact) -> str:
+    """The id of the new row."""
     row_id = new_id()
     connection.execute(
         insert(inbox).values(
@@ -23,10 +41,3 @@ def receive(connection: Connection, message: InboundMessage, contact: Contact) -
         )
     )
     return row_id
-
-
-def earlier(connection: Connection, message: InboundMessage) -> str | None:
-    """The row of the same external id, if it came before."""
-    return connection.execute(
-        select(inbox.c.id).where(inbox.c.channel == message.address.channel, inbox.c.external_id == message.external_id)
-    ).scalar()

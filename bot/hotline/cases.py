@@ -55,6 +55,7 @@ def open_case(
     open_id = open_case_of(connection, contact)
     if open_id:
         _raise_priority(connection, open_id, requested.priority, now)
+        _enrich(connection, open_id, requested, now)
         _add_words(connection, keyring, open_id, requested.words, now)
         return open_id
     consent_id = consent_id or record_consent(
@@ -98,11 +99,19 @@ def extend_case(
         _raise_priority(connection, case_id, priority, now)
     if facts:
         _add_event(connection, keyring, case_id, "answer", facts, now)
-    changes: dict[str, object] = {"updated_at": now}
-    if extended.watched:
+    _enrich(connection, case_id, extended, now)
+
+
+def _enrich(connection: Connection, case_id: str, more: CaseRequested | CaseExtended, now: dt.datetime) -> None:
+    """What is newly known; what was known stays."""
+    known = json.loads(connection.execute(select(cases.c.flags).where(cases.c.id == case_id)).scalar_one())
+    changes: dict[str, object] = {"updated_at": now, "flags": json.dumps(list(dict.fromkeys([*known, *more.flags])))}
+    if more.minor:
+        changes["minor"] = True
+    if more.watched:
         changes["watched"] = True
-    if extended.country:
-        changes["country"] = extended.country
+    if more.country:
+        changes["country"] = more.country
     connection.execute(update(cases).where(cases.c.id == case_id).values(**changes))
 
 

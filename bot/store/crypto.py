@@ -20,6 +20,7 @@ from bot.errors import KeyringError
 
 _NONCE = 12
 _KEY_ID = 4
+_KEY = 32  # bytes of every key
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,16 @@ def load_keyring(path: Path) -> Keyring | None:
     """The keyring of this file, None when there is no file."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return Keyring(
+        keyring = Keyring(
             keys={name: bytes.fromhex(key) for name, key in data["keys"].items()},
             current=data["current"],
             pepper=bytes.fromhex(data["pepper"]),
         )
+        if keyring.current not in keyring.keys or {len(key) for key in (*keyring.keys.values(), keyring.pepper)} != {
+            _KEY
+        }:
+            raise ValueError
+        return keyring
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -76,11 +82,13 @@ def load_keyring(path: Path) -> Keyring | None:
 def create_keyring(path: Path) -> Keyring:
     """A new keyring, written so that only this user may read it."""
     name = secrets.token_hex(_KEY_ID)
-    keyring = Keyring({name: secrets.token_bytes(32)}, name, secrets.token_bytes(32))
+    keyring = Keyring({name: secrets.token_bytes(_KEY)}, name, secrets.token_bytes(_KEY))
     data = {"current": name, "pepper": keyring.pepper.hex(), "keys": {k: v.hex() for k, v in keyring.keys.items()}}
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    unfinished = path.with_suffix(".new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(data, file)
         file.flush()
         os.fsync(file.fileno())
+    unfinished.replace(path)  # whole or not at all
     return keyring

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import logging
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from bot.store import tables
 from bot.store.crypto import Keyring, create_keyring, load_keyring
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+log = logging.getLogger("banduong")
+
 _PROOF = "these keys belong to this database"
 
 
@@ -42,8 +45,11 @@ class Database:
     def checkpoint(self) -> None:
         """Empties SQLite's write-ahead log, so that deleted text does not linger there."""
         if self.engine.dialect.name == "sqlite":
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            try:
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            except DBAPIError as error:  # the work itself is committed; the next checkpoint empties the log
+                log.warning("the write-ahead log could not be emptied: %s", _explain(error))
 
     def close(self) -> None:
         self.engine.dispose()
@@ -56,10 +62,13 @@ def open_database(url: str, home: Path) -> Database:
     try:
         upgrade(engine)
         return Database(engine, _keyring_of(engine, home / "keyring.json"))
-    except DBAPIError as error:
-        raise StoreError(_explain(error)) from None
-    except SQLAlchemyError as error:
-        raise StoreError(f"The database cannot be used ({error.__class__.__name__}).") from None
+    except Exception as error:
+        engine.dispose()
+        if isinstance(error, DBAPIError):
+            raise StoreError(_explain(error)) from None
+        if isinstance(error, SQLAlchemyError):
+            raise StoreError(f"The database cannot be used ({error.__class__.__name__}).") from None
+        raise
 
 
 def new_id() -> str:

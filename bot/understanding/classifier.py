@@ -5,6 +5,7 @@ model is two plain files, arrays and JSON: nothing is ever unpickled.
 """
 
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -240,6 +241,8 @@ class EmbeddedClassifier:
             return None
         except (OSError, ValueError):
             raise ModelError(f"{folder / 'model.json'} is damaged: delete {folder} and run `banduong train`.") from None
+        if not isinstance(about, dict):
+            raise ModelError(f"{folder / 'model.json'} is damaged: delete {folder} and run `banduong train`.")
         if about.get("format") != FORMAT or about.get("fingerprint") != fingerprint:
             return None
         try:
@@ -248,7 +251,7 @@ class EmbeddedClassifier:
                 labels = LinearModel(tuple(about["labels"]), arrays["label_weights"], arrays["label_intercepts"])
                 answers = LinearModel(tuple(about["answers"]), arrays["answer_weights"], arrays["answer_intercepts"])
                 tagger = FlagTagger(tuple(about["flags"]), arrays["flag_weights"], arrays["flag_intercepts"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             raise ModelError(f"{folder / 'model.npz'} is damaged: delete {folder} and run `banduong train`.") from None
         features = TextFeatures.from_parts(about["vocabularies"], idfs)
         return cls(features, labels, answers, tagger, about["word_counts"])

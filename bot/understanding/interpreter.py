@@ -77,7 +77,7 @@ class Interpreter:
             signs["vouched"] = tuple(word for name in signs if name in self._vouching for word in signs[name])
         label, confidence = self._decide(plain, guess, flags, signs)
         kind = kind_of(label)
-        flags = _fitting(kind, flags, entities, plain)
+        hints, flags = flags, _fitting(kind, flags, entities, plain)
         if kind != "emergency" and not self._knows_a_word_of(plain):
             confidence = 0.0
         return Understanding(
@@ -87,6 +87,7 @@ class Interpreter:
             confidence=confidence,
             candidates=guess.answers,
             flags=flags,
+            hints=hints,
             signs=signs,
             entities=entities,
             backend=guess.backend,
@@ -132,7 +133,12 @@ class Interpreter:
         flags: Mapping[str, Words],
         signs: Mapping[str, Words],
     ) -> tuple[str, float]:
-        """The label, by the model unless a safety rule speaks."""
+        """The label, by the model unless a safety rule speaks. Figures and marks alone are small talk."""
+        has_letters = any(character.isalpha() for character in plain.original)
+        if not has_letters and not self._emergencies.certain_rule(plain):
+            smalltalk = {name: p for name, p in guess.labels.items() if name.startswith("chat/")}
+            label = max(smalltalk, key=lambda name: smalltalk[name])
+            return label, smalltalk[label] / (sum(smalltalk.values()) or 1.0)
         if self._emergencies.speaks(plain, guess.labels, flags, signs):
             return "emergency", max(guess.labels.get("emergency", 0.0), 0.9)
         label = max((name for name in guess.labels if name != "emergency"), key=lambda name: guess.labels[name])

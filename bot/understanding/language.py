@@ -65,8 +65,9 @@ def detect_language(text: str) -> str:
 def _english_share(text: str) -> float:
     """Between 0 (every word Vietnamese) and 1 (every word English); words that could be both count for neither."""
     english = vietnamese = 0
-    certain = False
+    certain = familiar = False
     for word in _WORD.findall(fold(text).lower()):
+        familiar = familiar or word in _ENGLISH
         could_be_vietnamese = is_vietnamese_syllable(word) or word in _TEENCODE
         if word in _ENGLISH and not could_be_vietnamese:
             english += 2
@@ -76,4 +77,5 @@ def _english_share(text: str) -> float:
         elif could_be_vietnamese and word not in _ENGLISH:
             vietnamese += 1
     total = english + vietnamese
+    certain = certain or (vietnamese == 0 and english >= 3 and familiar)
     return english / total if certain else 0.0

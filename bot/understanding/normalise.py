@@ -141,7 +141,7 @@ class Normaliser:
 
     def _nearest(self, word: str) -> str:
         single = re.sub(r"(.)\1+", r"\1", word)
-        if single in self._vocabulary or single in self._words:
+        if len(single) > 1 and (single in self._vocabulary or single in self._words):
             return self._words.get(single, single)
         if len(word) < 4 or is_vietnamese_syllable(word):
             return word
@@ -155,9 +155,9 @@ class Normaliser:
 
 
 def _is_joint(raw: list[Token], i: int) -> bool:
-    """A hyphen inside a word ("Hung-ga-ry"): the word is read without it."""
+    """A hyphen or an apostrophe inside a word ("Hung-ga-ry", "won't"): the word is read without it."""
     return (
-        raw[i].word == "-"
+        raw[i].word in ("-", "'")
         and 0 < i < len(raw) - 1
         and raw[i - 1].end == raw[i].start
         and raw[i + 1].start == raw[i].end

@@ -1,9 +1,15 @@
 """Understanding: all that the rest of the house knows about a message."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.understanding.entities import Entities
+
+_ASKING = re.compile(
+    r"\b(?:la gi|thi sao|lam sao|the nao|nhu the nao|o dau|bao nhieu|bao lau|khi nao|vi sao|tai sao|cach nao|ai vay|gi vay|"
+    r"duoc khong|phai khong|co sao khong|may gio|what|how|where|who|when|why|can i|should i)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -11,7 +17,8 @@ class Understanding:
     """What one message says, in the words of the labelling guide.
 
     `kind` is question, offer, report, emergency, chat or out_of_scope; `topic` belongs to questions and chat.
-    `candidates` are answer ids with their probability, best first. `flags` and `signs` map a name to the sender's words.
+    `candidates` are answer ids with their probability, best first. `flags` and `signs` map a name to the sender's words; `hints` are
+    the flags that the words show whatever the kind, for a talk in which an offer is already on the table.
     """
 
     language: str
@@ -20,6 +27,7 @@ class Understanding:
     confidence: float = 0.0
     candidates: tuple[tuple[str, float], ...] = ()
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     signs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     entities: Entities = field(default_factory=Entities)
     backend: str = "embedded"
@@ -29,7 +37,14 @@ class Understanding:
     def country(self) -> str | None:
         """The country of work that is named: a compound town first, a foreign country before Viet Nam."""
         places = sorted(self.entities.countries, key=lambda place: (not place.compound_town, place.code == "VN"))
-        return places[0].code if places else None
+        if places:
+            return places[0].code
+        return "VN" if self.entities.provinces else None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the message has the form of a question."""
+        return self.plain.endswith("?") or _ASKING.search(self.plain) is not None
 
     @property
     def age_minor(self) -> bool:

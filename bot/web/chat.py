@@ -1,9 +1,9 @@
 """The chat page. Works without JavaScript: every message is a form, and the talk so far travels, sealed, in the page itself."""
 
-import base64
-import binascii
+import contextlib
 import datetime as dt
-import json
+import hashlib
+import re
 import secrets
 import time
 import uuid
@@ -16,14 +16,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from bot.app import App
-from bot.errors import KeyringError
+from bot.errors import BanDuongError
 from bot.messages import Address, InboundMessage, OutboundMessage
+from bot.web.sealed import open_rows, seal_rows
 from bot.web.words import language_of, page_words, templates
 
 CHANNEL = "web"
 COOKIE = "banduong"
 MOST_BUBBLES = 30
-MOST_TALK = 40_000  # characters of the sealed talk
 MOST_SESSIONS = 10_000
 
 
@@ -39,7 +39,7 @@ class Bubble:
 def chat_routes(house: App) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     pace = Pace(house.config.bot.web.messages_per_minute)
-    words = {language: page_words(house.config.content_folder, "chat", language) for language in ("vi", "en")}
+    words = {language: page_words(house.library, "chat", language) for language in ("vi", "en")}
 
     def page(request: Request, session: str, talk: list[Bubble], *, fragment: bool = False) -> HTMLResponse:
         language = language_of(request)
@@ -76,12 +76,12 @@ def chat_routes(house: App) -> APIRouter:
         said = number or text
         label = _label(bubbles, number) if number else text
         if pace.too_fast(session):
-            replies: tuple[OutboundMessage, ...] = (_plain(house, "too_fast", language_of(request)),)
-        else:
-            message = InboundMessage(
-                Address(CHANNEL, session), _external_id(session, message_id), said, dt.datetime.now(dt.UTC)
-            )
-            replies = await _handle(house, message)
+            bubbles = _slowed(bubbles, house.library.say("too_fast", language_of(request), "text"))
+            return page(request, session, bubbles, fragment=request.headers.get("x-part") == "talk")
+        message = InboundMessage(
+            Address(CHANNEL, session), _external_id(session, message_id), said, dt.datetime.now(dt.UTC)
+        )
+        replies = await _handle(house, message)
         heard = [Bubble("bot", reply.text, reply.buttons) for reply in replies]
         bubbles = [*bubbles, *([Bubble("you", label)] if label.strip() else []), *heard][-MOST_BUBBLES:]
         return page(request, session, bubbles, fragment=request.headers.get("x-part") == "talk")
@@ -91,7 +91,8 @@ def chat_routes(house: App) -> APIRouter:
         """Closes the talk here; what the browser remembers is beyond us, and the page says so."""
         session = _session(request)
         message = InboundMessage(Address(CHANNEL, session), str(uuid.uuid4()), "x", dt.datetime.now(dt.UTC))
-        await _handle(house, message)
+        with contextlib.suppress(BanDuongError):  # whatever is broken here, the person gets away
+            await _handle(house, message)
         response = RedirectResponse(house.config.bot.web.leave_to, status_code=303)
         response.delete_cookie(COOKIE)
         response.headers["Clear-Site-Data"] = '"cookies", "storage"'
@@ -110,8 +111,11 @@ async def _handle(house: App, message: InboundMessage) -> tuple[OutboundMessage,
         arrivals.leave(place)
 
 
-def _plain(house: App, name: str, language: str) -> OutboundMessage:
-    return OutboundMessage(Address(CHANNEL, ""), house.library.say(name, language, "text"), name)
+def _slowed(bubbles: list[Bubble], words: str) -> list[Bubble]:
+    """The kind word once, and the choices that are still open below it."""
+    if bubbles and bubbles[-1].text == words:
+        return bubbles
+    return [*bubbles, Bubble("bot", words, bubbles[-1].buttons if bubbles else ())]
 
 
 def _session(request: Request) -> str:
@@ -122,32 +126,30 @@ def _session(request: Request) -> str:
 def _external_id(session: str, message_id: str) -> str:
     """The id that the form carried, so that a repeated submit is the same message; bound to its session."""
     try:
-        return f"{session[:8]}:{uuid.UUID(message_id)}"
+        given = str(uuid.UUID(message_id))
     except ValueError:
-        return f"{session[:8]}:{uuid.uuid4()}"
+        given = str(uuid.uuid4())
+    return hashlib.sha256(f"{session}:{given}".encode()).hexdigest()
 
 
 def _label(bubbles: list[Bubble], number: str) -> str:
     buttons = next((bubble.buttons for bubble in reversed(bubbles) if bubble.buttons), ())
-    return f"{number}. {buttons[int(number) - 1]}" if number.isdigit() and 0 < int(number) <= len(buttons) else number
+    chosen = int(number) if re.fullmatch("[1-9]", number) else 0
+    return f"{number}. {buttons[chosen - 1]}" if 0 < chosen <= len(buttons) else number
 
 
 def _seal(house: App, session: str, talk: list[Bubble]) -> str:
     """The talk as the page carries it: nobody but this server reads it, and only for this session."""
-    kept = talk
-    while len(text := json.dumps([asdict(bubble) for bubble in kept], ensure_ascii=False)) > MOST_TALK // 2 and kept:
-        kept = kept[1:]
-    return base64.urlsafe_b64encode(house.database.keyring.seal(text, f"web|talk|{session}")).decode()
+    return seal_rows(house.database.keyring, [asdict(bubble) for bubble in talk], _place(session))
 
 
 def _open(house: App, session: str, sealed: str) -> list[Bubble]:
-    if not sealed or len(sealed) > MOST_TALK * 2:
-        return []
-    try:
-        text = house.database.keyring.open(base64.urlsafe_b64decode(sealed), f"web|talk|{session}")
-    except (KeyringError, binascii.Error, ValueError):
-        return []
-    return [Bubble(row["who"], row["text"], tuple(row["buttons"])) for row in json.loads(text)]
+    rows = open_rows(house.database.keyring, sealed, _place(session))
+    return [Bubble(row["who"], row["text"], tuple(row["buttons"])) for row in rows]
+
+
+def _place(session: str) -> str:
+    return f"web|talk|{session}"
 
 
 class Pace:

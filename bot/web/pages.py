@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import text
 
@@ -16,6 +16,7 @@ from bot.app import App
 from bot.errors import BanDuongError
 from bot.web.chat import chat_routes
 from bot.web.simulator import simulator_routes
+from bot.web.words import page_words
 
 MOST_BODY = 64 * 1024  # bytes
 _FOLDER = Path(__file__).parent
@@ -27,14 +28,27 @@ CallNext = Callable[[Request], Awaitable[Response]]
 def create_site(house: App) -> FastAPI:
     """The whole site; OpenAPI at /api/docs is for the interfaces that other programs use."""
     site = FastAPI(
-        title="Bạn Đường", version=__version__, docs_url="/api/docs", redoc_url=None, openapi_url="/api/openapi.json"
+        title="Bạn Đường", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
     site.mount("/static", StaticFiles(directory=_FOLDER / "static"), name="static")
     site.include_router(chat_routes(house))
     site.include_router(simulator_routes(house))
     _add_health(site, house)
+    _add_docs(site)
     _add_guards(site, house)
     return site
+
+
+def _add_docs(site: FastAPI) -> None:
+    @site.get("/api/docs", response_class=PlainTextResponse, include_in_schema=False)
+    def docs() -> str:
+        """What other programs may call, without a viewer that would load scripts from elsewhere."""
+        lines = [
+            f"{method.upper():6} {path}  {about.get('description', '')}"
+            for path, methods in site.openapi()["paths"].items()
+            for method, about in methods.items()
+        ]
+        return "\n".join([*lines, "", "As OpenAPI: /api/openapi.json"])
 
 
 def _add_health(site: FastAPI, house: App) -> None:
@@ -55,6 +69,7 @@ def _add_health(site: FastAPI, house: App) -> None:
 
 
 def _add_guards(site: FastAPI, house: App) -> None:
+    too_long = page_words(house.library, "chat", "vi")["too_long"]
     leave = urlsplit(house.config.bot.web.leave_to)
     headers = {
         "Content-Security-Policy": (
@@ -71,7 +86,7 @@ def _add_guards(site: FastAPI, house: App) -> None:
     @site.middleware("http")
     async def guard(request: Request, call_next: CallNext) -> Response:
         started = time.monotonic()
-        refusal = _refusal(request)
+        refusal = _refusal(request, too_long)
         response = refusal or await call_next(request)
         for name, value in headers.items():
             response.headers.setdefault(name, value)
@@ -88,16 +103,18 @@ def _add_guards(site: FastAPI, house: App) -> None:
         return PlainTextResponse(house.library.say("trouble", "vi", "text"), status_code=503)
 
 
-def _refusal(request: Request) -> Response | None:
+def _refusal(request: Request, too_long: str) -> Response | None:
     """Posts from other sites and bodies that are too large stop here."""
     if request.method != "POST":
         return None
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if origin == "null" and site == "same-origin":  # what browsers send for our own form where no referrer may be told
+        foreign = False
     if site in ("cross-site", "same-site") or foreign:
-        return JSONResponse({"error": "this form belongs to another site"}, status_code=403)
+        return PlainTextResponse("This form belongs to another site.", status_code=403)
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > MOST_BODY:
-        return JSONResponse({"error": "the message is too large"}, status_code=413)
+        return PlainTextResponse(too_long, status_code=413)
     return None

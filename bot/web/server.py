@@ -9,7 +9,6 @@ from collections.abc import Callable
 import uvicorn
 
 from bot.app import App
-from bot.content import load_yaml
 from bot.errors import AddressInUseError, BanDuongError, ConfigError
 from bot.jobs import purge
 from bot.web.pages import create_site
@@ -59,7 +58,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _announce(house: App, host: str, port: int, say: Callable[[str], None]) -> None:
-    words = load_yaml(house.config.content_folder / "web.yml")["server"]
+    words = house.library.web["server"]
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     say(f"{words['ready']['vi']} / {words['ready']['en']}")
     say(f"  {base}/           {words['chat']['vi']} / {words['chat']['en']}")
@@ -76,6 +75,7 @@ def _forget(house: App, stopping: threading.Event) -> None:
     idle = dt.timedelta(minutes=house.config.bot.conversation.idle_minutes)
     while not stopping.wait(PURGE_EVERY):
         try:
+            house.processor.forget_drafts(dt.datetime.now(dt.UTC))
             purge(house.database, dt.datetime.now(dt.UTC), idle)
         except BanDuongError as error:
             log.error("purge failed: %s", error)

@@ -1,9 +1,6 @@
 """The training phone: one talk shown as SMS and as Telegram. It leaves no trace and opens no case."""
 
-import base64
-import binascii
 import datetime as dt
-import json
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -15,8 +12,8 @@ from bot.channels.base import CAPABILITIES
 from bot.channels.sms_text import sms_text
 from bot.conversation.state import Conversation, Turn
 from bot.delivery.render import render
-from bot.errors import KeyringError
 from bot.understanding.reading import Understanding
+from bot.web.sealed import open_rows, seal_rows
 from bot.web.words import language_of, page_words, templates
 
 PLACE = "web|simulator|talk"
@@ -25,12 +22,13 @@ MOST_TURNS = 12
 
 def simulator_routes(house: App) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
-    words = {language: page_words(house.config.content_folder, "simulator", language) for language in ("vi", "en")}
-    chat_words = {language: page_words(house.config.content_folder, "chat", language) for language in ("vi", "en")}
+    words = {language: page_words(house.library, "simulator", language) for language in ("vi", "en")}
+    chat_words = {language: page_words(house.library, "chat", language) for language in ("vi", "en")}
 
     def page(request: Request, state: dict[str, Any]) -> HTMLResponse:
         language = language_of(request)
-        sealed = base64.urlsafe_b64encode(house.database.keyring.seal(json.dumps(state), PLACE)).decode()
+        talk = {"conversation": state["conversation"], "draft": state["draft"]}
+        sealed = seal_rows(house.database.keyring, [*state["turns"], talk], PLACE)
         context = {
             "w": words[language],
             "c": chat_words[language],
@@ -88,9 +86,6 @@ def _shown(said: str, reading: Understanding, turn: Turn) -> dict[str, Any]:
 
 
 def _open(house: App, sealed: str) -> dict[str, Any]:
-    empty: dict[str, Any] = {"conversation": None, "draft": [], "turns": []}
-    try:
-        opened: dict[str, Any] = json.loads(house.database.keyring.open(base64.urlsafe_b64decode(sealed), PLACE))
-        return opened
-    except (KeyringError, binascii.Error, ValueError):
-        return empty
+    rows = open_rows(house.database.keyring, sealed, PLACE)
+    state = rows[-1] if rows and "conversation" in rows[-1] else {"conversation": None, "draft": []}
+    return {**state, "turns": [row for row in rows if "said" in row]}

@@ -1,22 +1,20 @@
 """Templates and the words on them."""
 
 from pathlib import Path
-from typing import Any
 
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
-from bot.content import load_yaml
+from bot.content import Library
 
 _FOLDER = Path(__file__).parent
 
 templates = Jinja2Templates(_FOLDER / "templates")
 
 
-def page_words(content: Path, page: str, language: str) -> dict[str, str]:
+def page_words(library: Library, page: str, language: str) -> dict[str, str]:
     """The words of one page in one language."""
-    words: dict[str, Any] = load_yaml(content / "web.yml")[page]
-    return {name: text[language] for name, text in words.items()}
+    return {name: text[language] for name, text in library.web[page].items()}
 
 
 def language_of(request: Request) -> str:

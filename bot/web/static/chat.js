@@ -2,7 +2,7 @@
 // Sends without reloading the page. Without this script the same form works as it is.
 const main = document.getElementById("main");
 const leave = document.getElementById("leave");
-const PHONE = /\+\d{1,3}(?: \d{2,4}){2,4}|\b11[135]\b/g;
+const PHONE = /\+\d{1,3}(?: \d{1,4}){2,5}|\b11[135]\b/g;
 let sending = false;
 
 async function send(event) {
