@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -229,7 +230,7 @@ def test_kinds_are_those_of_the_guide() -> None:
     assert set(KINDS) == {"question", "offer", "report", "emergency", "chat", "out_of_scope"}
 
 
-def _edit(path: Path, change: Callable[[dict[str, object]], None]) -> None:
+def _edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     data = load_yaml(path)
     change(data)
     path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")

@@ -48,7 +48,7 @@ def answer_question(
         return give_answer(UNLISTED, library, speaker, today)
     best, likelihood = of_topic[0]
     if likelihood < GUESS and len(ranked) > 1:
-        choices = tuple(name for name, _ in ranked[:3])
+        choices = (*(name for name, _ in ranked[:3]), "human")
         return Answered((speaker.say("which_one", choices=choices),), choices, None)
     others = [name for name, p in ranked if name != best and p >= min(NEAR, likelihood / 3)]
     rival = max((p for name, p in ranked if name != best), default=0.0)

@@ -90,5 +90,8 @@ def create_keyring(path: Path) -> Keyring:
         json.dump(data, file)
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(path)  # whole or not at all
+    try:
+        os.link(unfinished, path)  # whole or not at all, and never over another
+    finally:
+        unfinished.unlink()
     return keyring

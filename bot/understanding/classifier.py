@@ -8,7 +8,7 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +22,7 @@ from bot.understanding.nlu_data import RISKS
 from bot.understanding.normalise import PlainText
 from bot.understanding.tagger import FlagTagger
 
-FORMAT = 5  # of the two files; another number means: train again
+FORMAT = 6  # of the two files; another number means: train again
 ANSWER_SHARE = 0.6  # of the vote on topics that the answer model has; best of 0, .3, .5, .6, .7, 1 on held-out personas
 TEMPERATURE = 6.0  # turns margins into probabilities
 
@@ -40,6 +40,11 @@ class Classification:
     answers: tuple[tuple[str, float], ...]
     risks: dict[str, float]
     backend: str
+
+    def mixed_with(self, other: "Classification") -> "Classification":
+        """The mean of both on labels; the rest is our own."""
+        labels = {name: (p + other.labels.get(name, 0.0)) / 2 for name, p in self.labels.items()}
+        return replace(self, labels=labels)
 
 
 class Classifier(Protocol):
@@ -237,24 +242,34 @@ class EmbeddedClassifier:
         """The model of this fingerprint, None when there is none; ModelError when its files are damaged."""
         try:
             about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            if about.get("format") != FORMAT or about.get("fingerprint") != fingerprint:
+                return None
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
-            raise ModelError(f"{folder / 'model.json'} is damaged: delete {folder} and run `banduong train`.") from None
-        if not isinstance(about, dict):
-            raise ModelError(f"{folder / 'model.json'} is damaged: delete {folder} and run `banduong train`.")
-        if about.get("format") != FORMAT or about.get("fingerprint") != fingerprint:
-            return None
+        except (OSError, ValueError, AttributeError):
+            raise _damaged(folder / "model.json") from None
         try:
-            with np.load(folder / "model.npz", allow_pickle=False) as arrays:
-                idfs = [arrays[f"idf_{i}"] for i in range(len(TextFeatures.VIEWS))]
-                labels = LinearModel(tuple(about["labels"]), arrays["label_weights"], arrays["label_intercepts"])
-                answers = LinearModel(tuple(about["answers"]), arrays["answer_weights"], arrays["answer_intercepts"])
-                tagger = FlagTagger(tuple(about["flags"]), arrays["flag_weights"], arrays["flag_intercepts"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            raise ModelError(f"{folder / 'model.npz'} is damaged: delete {folder} and run `banduong train`.") from None
-        features = TextFeatures.from_parts(about["vocabularies"], idfs)
-        return cls(features, labels, answers, tagger, about["word_counts"])
+            with (folder / "model.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return cls._from_parts(about, dict(arrays))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+            raise _damaged(folder / "model.npz") from None
+
+    @classmethod
+    def _from_parts(cls, about: dict[str, Any], arrays: dict[str, Any]) -> "EmbeddedClassifier":
+        features = TextFeatures.from_parts(
+            about["vocabularies"], [arrays[f"idf_{i}"] for i in range(len(TextFeatures.VIEWS))]
+        )
+        return cls(
+            features,
+            LinearModel(tuple(about["labels"]), arrays["label_weights"], arrays["label_intercepts"]),
+            LinearModel(tuple(about["answers"]), arrays["answer_weights"], arrays["answer_intercepts"]),
+            FlagTagger(tuple(about["flags"]), arrays["flag_weights"], arrays["flag_intercepts"]),
+            about["word_counts"],
+        )
+
+
+def _damaged(path: Path) -> ModelError:
+    return ModelError(f"{path} is damaged: delete {path.parent} and run `banduong train`.")
 
 
 def _label_of(answer: str, labels: Sequence[str]) -> int:

@@ -59,10 +59,12 @@ class Entities:
 
 
 _DIGITS = {
-    "khong": 0, "mot": 1, "hai": 2, "ba": 3, "bon": 4, "tu": 4, "nam": 5, "lam": 5, "sau": 6, "bay": 7, "tam": 8, "chin": 9,
+    "khong": 0, "mot": 1, "hai": 2, "ba": 3, "bon": 4, "tu": 4, "nam": 5, "sau": 6, "bay": 7, "tam": 8, "chin": 9,
 }  # fmt: skip
 _TENS_WORD = ("muoi", "chuc")
-_NUMBER_WORD = "(?:" + "|".join([*_DIGITS, "muoi", "chuc", "tram", "ruoi", "mot", "lam", "linh", "le"]) + ")"
+_NUMBER_WORD = (
+    "(?:" + "|".join([*_DIGITS, "muoi lam", "hai lam", "ba lam", "muoi", "chuc", "tram", "ruoi", "linh", "le"]) + ")"
+)
 _FIGURE = r"\d+(?:[.,]\d+)*"
 _AMOUNT = rf"(?:{_FIGURE}|(?:{_NUMBER_WORD})(?: (?:{_NUMBER_WORD}))*)"
 _SCALE = "(?:tram nghin|nghin|ngan|tram|trieu|ti|ty)"
@@ -110,17 +112,23 @@ _FROM_TO = re.compile(
     rf"\btu (?P<a>{_AMOUNT})(?: gio| h)?(?: ruoi)?(?: sang| khuya)? ?(?:toi|den|-|qua|cho toi|cho den) (?P<b>{_AMOUNT})(?: gio| h)?(?: ruoi)? (?P<part>dem|toi|khuya|chieu|sang)\b"
     rf"|\b(?P<a2>{_AMOUNT}) gio sang(?: \w+){{0,2}} (?:toi|den|-) (?P<b2>{_AMOUNT}) gio (?P<part2>dem|toi|khuya|chieu|sang)\b"
 )
-_ONES = "|".join(word for word in _DIGITS if word not in ("khong", "lam", "tu"))
-_AGE_WORD = rf"(?:(?:{_ONES}) muoi(?: (?:{_ONES}|lam|mot|tu))?|muoi(?: (?:{_ONES}|lam))?|(?:{_ONES}))"
+_ONES = "|".join(word for word in _DIGITS if word not in ("khong", "tu"))
+_AGE_WORD = rf"(?:(?:hai|ba|bon|nam) (?:{_ONES}|lam)|(?:{_ONES}) muoi(?: (?:{_ONES}|lam|mot|tu))?|muoi(?: (?:{_ONES}|lam))?|(?:{_ONES}))"
 _AGE = re.compile(
-    rf"\b(?:(?P<a>\d{{1,2}}) ?(?:-|,|/|hay|hoac|toi|den|va)? ?(?P<b>\d{{1,2}})|(?P<one>\d{{1,2}})"
-    rf"|(?P<wa>{_AGE_WORD}) ?(?:hay |hoac |toi |den |va )?(?P<wb>muoi(?: (?:{_ONES}|lam))?)|(?P<word>{_AGE_WORD}))"
-    r"(?: ruoi)? (?:tuoi|years? old|year-old|yo)\b"
+    rf"\b(?:(?P<a>\d{{1,2}})(?: ?(?:-|,|/|hay|hoac|toi|den|va) ?| )(?P<b>\d{{1,2}})|(?P<one>\d{{1,2}})"
+    rf"|(?P<wa>muoi(?: (?:{_ONES}|lam))?) (?:hay |hoac |toi |den |va )?(?P<wb>muoi(?: (?:{_ONES}|lam))?)|(?P<word>{_AGE_WORD}))"
+    r"(?: ruoi)?(?: -)? (?:tuoi|years? old|year ?-? ?old|yo)\b"
     r"|\b(?:age|aged|tuoi|moi) (?P<c>1[0-7])\b(?! (?:ngay|thang|gio|nguoi|trieu|nam|tuan|phut|dua|nghin|do|tieng|%))"
+)
+ADULT_AGE = 18
+_UNDER_AGE = re.compile(
+    r"\b(?:chua|khong)(?: \w+){0,2} (?:du|toi|tron|den) (?:18|muoi tam|tuoi)\b(?: tuoi)?|\bunder (?:18|age)\b|\bduoi (?:18|16|15) tuoi\b"
 )
 _GRADE = re.compile(r"\b(?:hoc )?lop (?P<grade>\d{1,2}|muoi hai|muoi mot|muoi|chin|tam|bay|sau|nam|bon|ba|hai|mot)\b")
 _AGE_RANGE_OF_AN_AD = re.compile(r"\b(?:nam|nu|nam nu|nam / nu|tuyen|do tuoi|tu)\b[^.;]{0,25}$")
-_LINK = re.compile(r"(?:https?://|www\.)\S+|\b[\w-]+\.(?:com|net|vn|org|info|xyz|top|me|cc)(?:/\S*)?", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?:https?://|www\.)\S+|\b(?:[\w-]+\.)+(?:com|net|vn|org|info|xyz|top|me|cc)(?:/\S*)?", re.IGNORECASE
+)
 _PHONE = re.compile(r"(?<![\d.])(?:\+?84|0)(?:[ .-]?\d){8,10}(?!\d)|\+\d(?:[ .-]?\d){7,13}(?!\d)")
 _GOING = "ho ly|dieu duong|thuc tap sinh|ky su|phai cu|xuong|nha may|cong ty|don hang|di|qua|sang|o|ben|ve|tu|nuoc|vo|toi|den|phia|dat|roi|thi truong|don|don hang|xuat khau lao dong|xuat canh|chui|visa|lay chong|chu|nguoi|gioi|lam viec"
 
@@ -143,7 +151,7 @@ class EntityReader:
             self._add(country.aliases, country.code)
             self._add(country.towns, country.code, compound=country.compounds)
             for name in country.short:
-                pattern = rf"\b(?:{_GOING}) (?P<name>{name})\b(?! dong\b| luong| cong| hang| ket| ki\b| ba\b| nhieu)"
+                pattern = rf"\b(?:{_GOING}) (?P<name>{name})\b(?! dong\b| luong| cong| hang| ket| ki\b| ba\b| nhieu| tam\b| ly\b| bao\b| gia\b| thu\b)"
                 self._places.append((re.compile(pattern), country.code, False))
         self._bare = {name: country.code for country in countries for name in country.short}
         self._provinces = [
@@ -270,12 +278,16 @@ def number_of(words: str, *, decimal: bool = False) -> float | None:
         )
     total = current = 0.0
     seen = False
+    if spoken := re.fullmatch(r"(hai|ba|bon|nam|sau|bay|tam|chin) (mot|hai|ba|bon|lam|sau|bay|tam|chin)", words):
+        return float(10 * _DIGITS[spoken[1]] + _DIGITS.get(spoken[2], 5))  # "hai lăm" for twenty-five
     for word in words.split():
         if word in _TENS_WORD:
             current, seen = (current or 1) * 10, True
             total, current = total + current, 0
         elif word == "tram":
             total, current, seen = total + (current or 1) * 100, 0, True
+        elif word in ("lam", "nham"):  # "lăm": only behind a ten
+            current = 5.0
         elif word == "ruoi":
             current += 0.5
         elif word in _DIGITS:
@@ -345,9 +357,13 @@ def _ages(plain: PlainText) -> Iterator[tuple[int, str]]:
     for match in _AGE.finditer(plain.text):
         before = plain.text[max(0, match.start() - 40) : match.start()]
         values = [number_of(match[group]) for group in ("a", "b", "one", "wa", "wb", "word", "c") if match[group]]
+        if _UNDER_AGE.search(plain.text[max(0, match.start() - 20) : match.end()]):
+            continue
         ages = [int(value) for value in values if value and 3 <= value <= 90]
         if ages and not (len(ages) == 2 and _AGE_RANGE_OF_AN_AD.search(before)):
             yield min(ages), plain.written(*match.span())
+    if _UNDER_AGE.search(plain.text):
+        yield ADULT_AGE - 1, plain.written(*_UNDER_AGE.search(plain.text).span())  # type: ignore[union-attr]
     for match in _GRADE.finditer(plain.text):
         grade = number_of(match["grade"])
         if grade and 1 <= grade <= 12:

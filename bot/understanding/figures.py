@@ -25,6 +25,8 @@ def flags_of_figures(
         named = {place.code for place in entities.countries}
         if pay.per_month >= _cut_off(named, countries, online="online_task" in signs):
             flags["unrealistic_pay"] = (pay.words,)
+    if entities.hours_a_day and max(hours for hours, _ in entities.hours_a_day) <= TOO_MANY_HOURS:
+        flags.pop("excessive_hours", None)
     if hours := [words for hours, words in entities.hours_a_day if hours > TOO_MANY_HOURS]:
         flags["excessive_hours"] = _joined(flags, "excessive_hours", hours)
     if entities.ages and min(age for age, _ in entities.ages) >= ADULT:

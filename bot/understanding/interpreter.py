@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from bot.content import Library
-from bot.letters import compose
+from bot.letters import compose, fold
 from bot.understanding.classifier import Classification, Classifier
 from bot.understanding.cues import Cue
 from bot.understanding.emergencies import CONTROL, EmergencyRules
@@ -24,7 +24,9 @@ EXCUSED = 0.9  # what it takes where an `unless` speaks against the flag
 CERTAIN = 0.3  # below this a flag yields to the sign that says the opposite
 HONEST = 0.8  # probability of "low" from which an offer reads as honest
 TOLD_BY_FLAGS = 2  # so many flags, and a fair chance that it is no question ...
-FAIR = 0.2  # ... make an offer or a report of it
+FAIR = 0.12  # ... make an offer or a report of it
+
+FAIR_FOR_A_CHILD = 0.03  # the same where somebody under 18 is concerned and no rule is asked for
 
 WINNING = frozenset(
     "unrealistic_pay vague_job no_contract urgency no_skills_needed travel_paid_by_recruiter social_media_recruiter "
@@ -32,6 +34,9 @@ WINNING = frozenset(
 )
 
 
+RULE = re.compile(
+    r"\b(?:luat|quy dinh|duoc (?:di lam|lam|khong)|co duoc|vi pham|bao nhieu tuoi|may tuoi|hop phap|allowed|legal)\b"
+)
 SCREEN_WORK = re.compile(
     r"\b(?:casino|online|chat|lua|scam|game|may tinh|go may|cong ty|company|app|khach|web|tai khoan)\b"
 )
@@ -64,16 +69,20 @@ class Interpreter:
         self._emergencies = EmergencyRules(library.emergencies)
 
     def read(self, text: str) -> Understanding:
-        """Everything that one message says. `text` is cut to the longest that is read."""
+        """Everything that one message says. `text` is cut to the longest that is read.
+
+        Diacritics may help to tell the kind, but never the flags: the same offer shows the same signs in any spelling (S-31).
+        """
         text = compose(text)[: self._longest]
         plain = self._normaliser.plain(text)
         language = detect_language(text)
         entities = self._entities.read(plain)
         signs = {cue.name: words for cue in self._signs if (words := cue.find(plain))}
-        guess = self._classifier.classify(plain)
-        flags = self._flags_of_words(plain, signs, guess)
+        folded = self._classifier.classify(PlainText(fold(plain.original), plain.tokens))
+        guess = folded if fold(text) == text else self._classifier.classify(plain).mixed_with(folded)
+        flags = self._flags_of_words(plain, signs, folded)
         flags = flags_of_figures(entities, flags, signs, self._library.countries)
-        if self._is_vouched_for(signs, guess):
+        if self._is_vouched_for(signs, folded):
             signs["vouched"] = tuple(word for name in signs if name in self._vouching for word in signs[name])
         label, confidence = self._decide(plain, guess, flags, signs)
         kind = kind_of(label)
@@ -143,8 +152,10 @@ class Interpreter:
             return "emergency", max(guess.labels.get("emergency", 0.0), 0.9)
         label = max((name for name in guess.labels if name != "emergency"), key=lambda name: guess.labels[name])
         told = max(("offer", "report"), key=lambda name: guess.labels[name])
-        likely = guess.labels["offer"] + guess.labels["report"] > FAIR
-        if likely and len(flags) >= TOLD_BY_FLAGS and kind_of(label) not in FLAGGED:
+        likely = guess.labels["offer"] + guess.labels["report"]
+        told_by_signs = likely > FAIR and len(flags) >= TOLD_BY_FLAGS
+        told_by_age = likely > FAIR_FOR_A_CHILD and "minor" in flags and not _asks_the_rule(plain)
+        if (told_by_signs or told_by_age) and kind_of(label) not in FLAGGED:
             label = told
         if label == "report" and guess.labels["offer"] > FAIR and _is_an_invitation(flags):
             label = "offer"
@@ -162,6 +173,10 @@ def _fitting(kind: str, flags: Mapping[str, Words], entities: Entities, plain: P
     if kind == "emergency" and not SCREEN_WORK.search(plain.text):
         dropped.add("scam_compound_destination")
     return {name: words for name, words in flags.items() if name not in dropped}
+
+
+def _asks_the_rule(plain: PlainText) -> bool:
+    return RULE.search(plain.text) is not None
 
 
 def _is_an_invitation(flags: Collection[str]) -> bool:

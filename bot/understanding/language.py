@@ -23,23 +23,23 @@ _VIETNAMESE_LETTER = re.compile("[ăâđêôơưĂÂĐÊÔƠƯ\u1ea0-\u1ef9]")
 _ONSET = "(?:ngh|ng|nh|ch|gh|gi|kh|ph|qu|th|tr|b|c|d|g|h|k|l|m|n|p|r|s|t|v|x)?"
 _RIMES = (
     "a ac ach ai am an ang anh ao ap at au ay e ec ech em en eng enh eo ep et eu i ia ich iec iem ien ieng iep iet ieu im in "
-    "inh ip it iu o oa oac oach oai oam oan oang oanh oao oat oay oc oe oen oeo oet oi om on ong ooc op ot u ua uan uang uat "
-    "uay uc ue uech uenh ui uich um un ung uo uoc uoi uom uon uong uop uot uou up ut uu uy uya uych uyen uyet uyn uynh uyt "
-    "uyu y yem yen yet yeu ym ynh"
+    "inh ip it iu o oong oa oac oach oai oam oan oang oanh oao oat oay oc oe oen oeo oet oi om on ong ooc op ot u ua uan uang uat "
+    "uay uc ue uech uenh ui uich um un ung uo uoc uoi uom uon uong uop uot uou up ut uu uy uyt uya uych uyen uyet uyn uynh uyt "
+    "uyu y yt yem yen yet yeu ym ynh"
 )
 _SYLLABLE = re.compile(f"{_ONSET}(?:{'|'.join(sorted(_RIMES.split(), key=len, reverse=True))})")
 
 # Short forms that only a Vietnamese writer uses, and words that only an English one does.
 _TEENCODE = frozenset(
     "k ko kg hk hok dc dk j z v r vs lm ntn bn bnh trc cx nv cty ct lg hd sdt dt cccd cmnd xkld tq hq vn ck vk mn ng tr thg "
-    "ib nt ad tks hnay bjo mk ae cskh kn hs gp mg fb zl tl sg hn e c b m".split()
+    "ib ok oke nt ad tks hnay bjo mk ae cskh kn hs gp mg fb zl tl sg hn e c b m".split()
 )
 _ENGLISH = frozenset(
     "the is are was were am be been have has had do does did how what when where which who why can could should would will "
     "i my me you your he she his her it its we our they their them this that these there and or but not no if of to for from "
     "with at by in on about into is job work working pay paid offer please help need want know money passport contract agency "
     "company call phone police number visa abroad country hello hi thanks thank bye yes stop english vietnamese a an any some "
-    "says said told get go going went someone friend sister brother daughter son husband wife month year day week ok".split()
+    "says said told get go going went someone friend sister brother daughter son husband wife month year day week".split()
 )
 
 

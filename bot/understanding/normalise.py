@@ -22,6 +22,7 @@ from bot.understanding.language import detect_language, is_vietnamese_syllable
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_](?:[^\W\d_]|[\u0e00-\u0eff\u1780-\u17ff])*|[^\w\s]|_")
 _LONG_RUN = re.compile(r"([^\W\d])\1{2,}")
 _LONGEST_PHRASE = 4
+_PAY_WORDS = frozenset({"luong", "lg", "tra", "phi", "coc"})
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,14 @@ class Normaliser:
         word = raw[i].word
         if i and raw[i - 1].word[-1].isdigit() and word in self._after_number:
             attached = raw[i - 1].end == raw[i].start
+            if word == "t" and i > 1 and raw[i - 2].word in _PAY_WORDS:  # "lương 15t" is no age
+                return "trieu"
             if attached or len(word) > 1:
                 return self._after_number[word]
         if not vietnamese:
             return word
+        if word in self._words:
+            return self._words[word]
         word = _LONG_RUN.sub(r"\1\1", word)
         return self._words[word] if word in self._words else self._mend(word)
 
