@@ -105,7 +105,7 @@ def test_a_batch_gives_a_row_for_each_line(
 @pytest.mark.parametrize(
     "bad",
     ["{", "[]", "null", "7", '"text"', '{"id": "x"}', '{"text": "x"}', '{"id": "x", "text": 7}', '{"id": "x", "text": null}',
-     "[" * 50_000, '{"id": "x", "text": "\\ud83d"}'],
+     "[" * 50_000],
     ids=lambda line: line[:28],
 )  # fmt: skip
 def test_a_bad_line_spoils_no_other(

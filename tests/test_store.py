@@ -25,7 +25,7 @@ from tests.conftest import message
 
 PHONE = "+84912345678"
 WORDS = "zebrafish"
-REPORT = f"chị tôi bị ông {WORDS} giữ giấy tờ, không trả lương 3 tháng nay ở Bình Dương"
+REPORT = f"có ông {WORDS} dụ chị tôi vô xưởng ở Bình Dương, giữ giấy tờ, không trả lương 3 tháng nay"
 CONSENT = "đồng ý"
 
 

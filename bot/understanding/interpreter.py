@@ -24,10 +24,13 @@ EXCUSED = 0.9  # what it takes where an `unless` speaks against the flag
 CERTAIN = 0.3  # below this a flag yields to the sign that says the opposite
 HONEST = 0.8  # probability of "low" from which an offer reads as honest
 TOLD_BY_FLAGS = 2  # so many flags, and a fair chance that it is no question ...
-FAIR = 0.12  # ... make an offer or a report of it
+FAIR = 0.08  # ... make an offer or a report of it
+SLIGHT = 0.01  # the chance it takes where nothing is asked
+VAGUE = 0.3  # below this the model's best label is hardly more than a guess
 
 FAIR_FOR_A_CHILD = 0.03  # the same where somebody under 18 is concerned and no rule is asked for
 
+DISPUTES = frozenset({"wage_withheld", "document_retention"})  # a worker's quarrel with an employer is a question
 WINNING = frozenset(
     "unrealistic_pay vague_job no_contract urgency no_skills_needed travel_paid_by_recruiter social_media_recruiter "
     "stranger_recruiter scam_compound_destination tourist_visa debt_advance".split()
@@ -36,6 +39,13 @@ WINNING = frozenset(
 
 RULE = re.compile(
     r"\b(?:luat|quy dinh|duoc (?:di lam|lam|khong)|co duoc|vi pham|bao nhieu tuoi|may tuoi|hop phap|allowed|legal)\b"
+)
+TOLD = re.compile(
+    r"\b(?:ho|no|chu|ong|ba|anh|chi|di|cau|co|ban|nguoi|moi gioi)(?: \w+){0,3} (?:bao|noi|ru|keu|moi|dua|nhan|khai|dan)\b"
+)
+ASKS = re.compile(
+    r"\?|\b(?:gi|sao|the nao|bao nhieu|bao lau|may tuoi|o dau|dau vay|nao|ai|khong(?: (?:a|ah|ban|vay|ta|nhi|ha|em|chi|anh|co|chu|bac))*$|chua$|ha$|hay khong|duoc khong|co nen|cach|hoi|"
+    r"what|how|where|who|which|why|when|should|can|is it|do i|does)\b"
 )
 SCREEN_WORK = re.compile(
     r"\b(?:casino|online|chat|lua|scam|game|may tinh|go may|cong ty|company|app|khach|web|tai khoan)\b"
@@ -126,6 +136,10 @@ class Interpreter:
         entry = self._library.red_flags[flag]
         return CONFIRMED if entry.needs_context or (honest and entry.strength == "weak") else DOUBTED
 
+    def _is_telling(self, flags: Collection[str], certainty: float) -> bool:
+        """One strong sign; or any, where the model has no good idea of its own."""
+        return any(certainty < VAGUE or self._library.red_flags[name].strength == "strong" for name in flags)
+
     def _is_contradicted(self, flag: str, tags: Mapping[str, Tag], signs: Mapping[str, Words]) -> bool:
         opposite = self._library.red_flags[flag].contradicted_by
         return opposite in signs and (flag not in tags or tags[flag].margin < CERTAIN)
@@ -153,9 +167,11 @@ class Interpreter:
         label = max((name for name in guess.labels if name != "emergency"), key=lambda name: guess.labels[name])
         told = max(("offer", "report"), key=lambda name: guess.labels[name])
         likely = guess.labels["offer"] + guess.labels["report"]
-        told_by_signs = likely > FAIR and len(flags) >= TOLD_BY_FLAGS
-        told_by_age = likely > FAIR_FOR_A_CHILD and "minor" in flags and not _asks_the_rule(plain)
-        if (told_by_signs or told_by_age) and kind_of(label) not in FLAGGED:
+        telling = set(flags) if set(flags) - DISPUTES else set()
+        told_by_signs = len(telling) >= TOLD_BY_FLAGS and likely > (FAIR if _asks(plain) else SLIGHT)
+        told_by_a_sign = likely > FAIR and not _asks(plain) and self._is_telling(telling, guess.labels[label])
+        told_by_age = "minor" in flags and not _asks_the_rule(plain) and (likely > FAIR_FOR_A_CHILD or _is_told(plain))
+        if (told_by_signs or told_by_a_sign or told_by_age) and kind_of(label) not in FLAGGED:
             label = told
         if label == "report" and guess.labels["offer"] > FAIR and _is_an_invitation(flags):
             label = "offer"
@@ -177,6 +193,14 @@ def _fitting(kind: str, flags: Mapping[str, Words], entities: Entities, plain: P
 
 def _asks_the_rule(plain: PlainText) -> bool:
     return RULE.search(plain.text) is not None
+
+
+def _asks(plain: PlainText) -> bool:
+    return ASKS.search(plain.text) is not None
+
+
+def _is_told(plain: PlainText) -> bool:
+    return TOLD.search(plain.text) is not None
 
 
 def _is_an_invitation(flags: Collection[str]) -> bool:

@@ -22,6 +22,7 @@ from bot.understanding.language import detect_language, is_vietnamese_syllable
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_](?:[^\W\d_]|[\u0e00-\u0eff\u1780-\u17ff])*|[^\w\s]|_")
 _LONG_RUN = re.compile(r"([^\W\d])\1{2,}")
 _LONGEST_PHRASE = 4
+_FULL_STOPS = frozenset(".!,;…")
 _PAY_WORDS = frozenset({"luong", "lg", "tra", "phi", "coc"})
 
 
@@ -100,6 +101,8 @@ class Normaliser:
         ]
         vietnamese = detect_language(original) == "vi"
         words = [token for i, token in enumerate(raw) if token.word.strip() and not _is_joint(raw, i)]
+        while len(words) > 1 and words[-1].word in _FULL_STOPS:  # most people write none: it says nothing
+            words.pop()
         return PlainText(original, tuple(self._expand(words, vietnamese=vietnamese)))
 
     def _expand(self, raw: list[Token], *, vietnamese: bool) -> Iterable[Token]:
@@ -151,12 +154,12 @@ class Normaliser:
         if len(word) < 4 or is_vietnamese_syllable(word):
             return word
         near = [
-            (self._vocabulary[other], other)
+            (sorted(other) == sorted(word), self._vocabulary[other], other)  # two letters swapped: the likeliest slip
             for length in (len(word) - 1, len(word), len(word) + 1)
             for other in self._by_length.get(length, ())
             if OSA.distance(word, other, score_cutoff=1) <= 1
         ]
-        return max(near)[1] if near else word
+        return max(near)[2] if near else word
 
 
 def _is_joint(raw: list[Token], i: int) -> bool:
