@@ -118,8 +118,8 @@ def numbers_for(desk: Desk, country: str | None) -> Reply:
         return desk.speaker.say("emergency_any_number")
     hotlines = [desk.library.hotlines[name] for name in desk.library.countries[country].hotlines]
     fresh = [hotline for hotline in hotlines if hotline.is_fresh(desk.today)]
-    home = [desk.library.hotlines["vn_113"]]
-    lines = [f"{hotline.name.in_language(desk.speaker.language)}: {hotline.number}" for hotline in [*fresh, *home]]
+    lines = [f"{hotline.name.in_language(desk.speaker.language)}: {hotline.number}" for hotline in fresh]
+    lines.append(desk.speaker.say("from_viet_nam_number").text)  # no short number of Viet Nam is reached from abroad
     numbers = ", ".join(hotline.number for hotline in fresh)
     return Reply(text="\n".join(lines), sms=desk.speaker.say("call_numbers", {"numbers": numbers}).sms, name="numbers")
 
