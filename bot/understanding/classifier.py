@@ -7,7 +7,7 @@ model is two plain files, arrays and JSON: nothing is ever unpickled.
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -52,7 +52,9 @@ class Classifier(Protocol):
 
     name: str
 
-    def classify(self, plain: PlainText) -> Classification: ...
+    def classify(self, plain: PlainText, *spellings: PlainText) -> tuple[Classification, ...]:
+        """One for each spelling of a message."""
+        ...
 
 
 class _View(NamedTuple):
@@ -98,18 +100,18 @@ class TextFeatures:
         blocks = [v.fit_transform(_views(texts, view["view"])) for v, view in zip(vectorizers, cls.VIEWS, strict=True)]
         return cls(vectorizers), sparse.hstack(blocks).tocsr()
 
-    def row(self, text: PlainText) -> "Row":
-        """The features of one text, without the checks that scikit-learn makes at every call."""
-        indices: list[int] = []
-        values: list[FloatArray] = []
-        for view in self._views:
-            counts = Counter(term for term in view.analyse(_view(text, view.name)) if term in view.vocabulary)
-            columns = [view.vocabulary[term] for term in counts]
-            weights = (1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * view.idf[columns]
-            norm = float(np.sqrt(weights @ weights)) or 1.0
-            indices += [view.offset + column for column in columns]
-            values.append(weights / norm)
-        return Row(np.array(indices, dtype=np.int64), np.concatenate(values))
+    def rows(self, texts: Iterable[PlainText]) -> Iterable["Row"]:
+        """The features of each text, without the checks that scikit-learn makes at every call. Spellings of one message
+        share their plain view, which is read once."""
+        known: dict[tuple[int, str], Row] = {}
+        for text in texts:
+            parts = []
+            for view in self._views:
+                key = view.offset, _view(text, view.name)
+                if key not in known:
+                    known[key] = _part(view, key[1])
+                parts.append(known[key])
+            yield Row(np.concatenate([part.indices for part in parts]), np.concatenate([part.values for part in parts]))
 
     def to_parts(self) -> tuple[list[list[str]], list[FloatArray]]:
         """Vocabularies in column order, and the inverse document frequencies."""
@@ -124,6 +126,14 @@ class TextFeatures:
             vectorizer.idf_ = idf
             vectorizers.append(vectorizer)
         return cls(vectorizers)
+
+
+def _part(view: _View, text: str) -> Row:
+    counts = Counter(term for term in view.analyse(text) if term in view.vocabulary)
+    columns = np.fromiter((view.vocabulary[term] for term in counts), np.int64, len(counts))
+    weights = (1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * view.idf[columns]
+    norm = float(np.sqrt(weights @ weights)) or 1.0
+    return Row(columns + view.offset, weights / norm)
 
 
 def _vectorizer(view: dict[str, Any], vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
@@ -184,8 +194,10 @@ class EmbeddedClassifier:
         self.word_counts = word_counts
         self._topic_of = [_label_of(answer, labels.classes) for answer in answers.classes]
 
-    def classify(self, plain: PlainText) -> Classification:
-        row = self._features.row(plain)
+    def classify(self, plain: PlainText, *spellings: PlainText) -> tuple[Classification, ...]:
+        return tuple(self._classify(row) for row in self._features.rows((plain, *spellings)))
+
+    def _classify(self, row: Row) -> Classification:
         by_label = self._labels.probabilities(row)
         by_answer = self._answers.probabilities(row)
         votes = np.zeros_like(by_label)

@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from bot.understanding.normalise import PlainText
+
+_LATIN = re.compile(r"(?<!\\)[a-z\d\[.]|\\[dws]")
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,11 @@ class Cue:
     name: str
     cues: tuple[re.Pattern[str], ...]
     unless: tuple[re.Pattern[str], ...] = ()
+
+    @cached_property
+    def _latin(self) -> tuple[re.Pattern[str], ...]:
+        """What can match plain Vietnamese or English: half the patterns are of other scripts."""
+        return tuple(pattern for pattern in self.cues if _LATIN.search(pattern.pattern))
 
     @classmethod
     def compile(cls, name: str, cues: Iterable[str], unless: Iterable[str] = ()) -> "Cue":
@@ -27,7 +35,7 @@ class Cue:
         """The words that show the sign, in the order of the patterns, without repeats."""
         excused: list[tuple[int, int]] | None = None
         found: list[str] = []
-        for pattern in self.cues:
+        for pattern in self._latin if plain.text.isascii() else self.cues:
             for match in pattern.finditer(plain.text):
                 if excused is None:
                     excused = [m.span() for p in self.unless for m in p.finditer(plain.text)]

@@ -88,8 +88,9 @@ class Interpreter:
         language = detect_language(text)
         entities = self._entities.read(plain)
         signs = {cue.name: words for cue in self._signs if (words := cue.find(plain))}
-        folded = self._classifier.classify(PlainText(fold(plain.original), plain.tokens))
-        guess = folded if fold(text) == text else self._classifier.classify(plain).mixed_with(folded)
+        spellings = [PlainText(fold(plain.original), plain.tokens)] + [plain] * (fold(text) != text)
+        folded, *written = self._classifier.classify(*spellings)
+        guess = written[0].mixed_with(folded) if written else folded
         flags = self._flags_of_words(plain, signs, folded)
         flags = flags_of_figures(entities, flags, signs, self._library.countries)
         if self._is_vouched_for(signs, folded):
