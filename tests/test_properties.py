@@ -31,6 +31,9 @@ MESSAGES = (
     "visa du lịch Hàn cần gì", "thời tiết hôm nay", "ai đã tố cáo tôi", "công ty nợ lương ba tháng", "help me", "ช่วยด้วย", "我想问工作",
     "what is human trafficking", "ở Bavet, Campuchia", "tối nay lúc 8 giờ", "cảm ơn", "bot là ai", "đm mày",
 )  # fmt: skip
+NEARLY_JUDGED = [
+    (message, dt.timedelta(minutes=1)) for message in ("đi Thái bán vé số lương 20 triệu có nên đi không", "có", "2")
+]
 PAUSES = tuple(dt.timedelta(minutes=minutes) for minutes in (0, 1, 11, 31, 60 * 24))
 
 anything = st.one_of(
@@ -120,6 +123,24 @@ def test_s_05_after_the_exit_word_nothing_told_is_repeated(talk: list[tuple[str,
     _, turn = rehearsal.say("xin chào", now + dt.timedelta(seconds=20))
     heard = "\n".join(rehearsal.rendered(turn))
     assert not any(told in heard for told in ("Bavet", "Campuchia", "15 tuổi", "20 triệu", "100 triệu"))
+
+
+@settings(lenient, max_examples=80)
+@example(talk=NEARLY_JUDGED, minutes=12, word="có")
+@given(
+    talk=talks,
+    minutes=st.integers(10, 90),
+    word=st.sampled_from(("1", "2", "3", "có", "chua", "ko", "không biết", "bỏ qua", "alo", "ok", "sao rồi", "ai vậy")),
+)
+def test_s_12_after_a_pause_nothing_told_is_repeated(
+    talk: list[tuple[str, dt.timedelta]], minutes: int, word: str, reader: App
+) -> None:
+    """Whoever holds the phone ten minutes later learns nothing of what was said, whichever question was open."""
+    rehearsal, now = _after(talk, Mode.BOT, reader)
+    _, turn = rehearsal.say(word, now + dt.timedelta(minutes=minutes))
+    heard = "\n".join(rehearsal.rendered(turn))
+    signs = [flag.title.vi for flag in reader.library.red_flags.values()]
+    assert not any(told in heard for told in ("Bavet", "Campuchia", "15 tuổi", "20 triệu", "100 triệu", *signs))
 
 
 @settings(lenient, max_examples=80)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bot.content import Question
 from bot.conversation import forms
+from bot.conversation.commands import number_in
 from bot.conversation.desk import Desk
 from bot.conversation.replies import joined
 from bot.conversation.risk import assess
@@ -96,6 +97,15 @@ def offer_answer(desk: Desk, question: Question, value: str | None) -> Turn | No
         return offer_end(desk)
     desk.update(step=following.id)
     return desk.turn(desk.asking(following))
+
+
+def after_a_pause(desk: Desk) -> Turn | None:
+    """S-12: somebody else may hold the phone by now; an answer to a question long past names nothing of what was told."""
+    desk.update(step=None)
+    answered = number_in(desk.text) is not None or desk.says(*forms.ANSWERS, "skip")
+    agreed = desk.reading.kind == "chat" and desk.reading.topic in ("affirm", "deny")
+    unclear = desk.reading.kind in ("question", "chat") and desk.reading.confidence < desk.settings.maybe
+    return desk.turn(desk.speaker.say("offer_paused")) if answered or agreed or unclear else None
 
 
 def is_a_question(desk: Desk) -> bool:

@@ -36,7 +36,7 @@ class Policy:
 
     def respond(self, conversation: Conversation, message: InboundMessage, reading: Understanding) -> Turn:
         """The whole effect of `message`; the same for the same three inputs."""
-        conversation = forget_if_idle(conversation, message.received_at, self._settings.idle)
+        conversation = remembered(conversation, message.received_at, self._settings)
         language = language_of(conversation, reading)
         desk = Desk(
             conversation=replace(conversation, language=language, turns=conversation.turns + 1),
@@ -53,13 +53,16 @@ class Policy:
         return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at))
 
 
-def forget_if_idle(conversation: Conversation, now: dt.datetime, idle: dt.timedelta) -> Conversation:
-    """A talk that has been idle so long begins anew, in the same language."""
-    if conversation.idle_for(now) < idle:
-        return conversation
-    return Conversation(
-        language=conversation.language, mode=conversation.mode, greeted=True, case_open=conversation.case_open
-    )
+def remembered(conversation: Conversation, now: dt.datetime, settings: Settings) -> Conversation:
+    """What a talk still knows after a silence: a long one begins it anew in the same language, a short one ends an offer (S-12)."""
+    idle = conversation.idle_for(now)
+    if idle >= settings.idle:
+        return Conversation(
+            language=conversation.language, mode=conversation.mode, greeted=True, case_open=conversation.case_open
+        )
+    if idle >= settings.pause and conversation.form == "offer":
+        return replace(conversation, form=None, step="paused", slots=Slots())
+    return conversation
 
 
 def language_of(conversation: Conversation, reading: Understanding) -> str:
@@ -194,6 +197,8 @@ def form_step(desk: Desk) -> Turn | None:
         return assistance.tell_step(desk)
     if step == "offer":
         return offers.offer(desk) if desk.reading.kind != "chat" and not offers.is_a_question(desk) else None
+    if step == "paused":
+        return offers.after_a_pause(desk)
     if step == "subscribe":
         return small_talk.subscribe_step(desk, None)
     return question_step(desk, step, None) if step else None
