@@ -621,6 +621,23 @@ def test_the_simulator_takes_long_messages_again_and_again(site: TestClient) -> 
         assert page.phones["telegram"][-1].who == "bot"
 
 
+@pytest.mark.parametrize(
+    ("deployment", "wish", "status"),
+    [("trial", None, 200), ("trial", False, 404), ("production", None, 404), ("production", True, 200)],
+)
+def test_the_training_phone_is_served_in_a_trial_or_on_demand(
+    deployment: str, wish: bool | None, status: int, config: Config, classifier: EmbeddedClassifier
+) -> None:
+    """What a text sets off is nobody's business once villagers write."""
+    web = config.bot.web.model_copy(update={"training_phone": wish})
+    bot = config.bot.model_copy(update={"deployment": deployment, "web": web})
+    house = _house(config.model_copy(update={"bot": bot}), classifier)
+    client = TestClient(create_site(house))
+    assert client.get("/simulator").status_code == status
+    assert client.get("/").status_code == 200
+    house.database.close()
+
+
 # -- OpenAPI -----------------------------------------------------------------------------------------------------------
 
 

@@ -309,5 +309,6 @@ STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     small_talk.source,
     small_talk.language,
     small_talk.foreign_script,
+    small_talk.downhearted,
     by_kind,
 )

@@ -11,7 +11,9 @@ from bot.conversation.replies import Speaker, joined
 from bot.conversation.state import Turn
 from bot.messages import Choice, Reply
 from bot.understanding.language import OTHER_SCRIPTS
+from bot.understanding.nlu_data import FLAGGED
 
+FEW_WORDS = 8
 PLAIN_REPLIES = ("thanks", "goodbye", "affirm", "deny", "bot_identity", "abuse")
 
 
@@ -87,6 +89,16 @@ def chat(desk: Desk) -> Turn:
         return desk.turn(desk.speaker.say("deny_open"))
     name = topic if topic in PLAIN_REPLIES else "menu"
     return desk.turn(desk.speaker.say(name or "menu"))
+
+
+def downhearted(desk: Desk) -> Turn | None:
+    """A few words of sorrow and nothing else: an open ear, rather than a guess at a question."""
+    reading = desk.reading
+    plain_matter = reading.kind == "question" or reading.topic == "abuse"
+    own_matter = reading.kind in FLAGGED or (plain_matter and reading.confidence >= desk.settings.sure)
+    if "downhearted" not in reading.signs or own_matter or len(reading.plain.split()) > FEW_WORDS:
+        return None
+    return desk.turn(desk.speaker.say("downhearted"))
 
 
 def missed(desk: Desk) -> Turn:

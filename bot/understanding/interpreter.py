@@ -44,8 +44,8 @@ TOLD = re.compile(
     r"\b(?:ho|no|chu|ong|ba|anh|chi|di|cau|co|ban|nguoi|moi gioi)(?: \w+){0,3} (?:bao|noi|ru|keu|moi|dua|nhan|khai|dan)\b"
 )
 ASKS = re.compile(
-    r"\?|\b(?:gi|sao|the nao|bao nhieu|bao lau|may tuoi|o dau|dau vay|nao|ai|khong(?: (?:a|ah|ban|vay|ta|nhi|ha|em|chi|anh|co|chu|bac))*$|chua$|ha$|hay khong|duoc khong|co nen|cach|hoi|"
-    r"what|how|where|who|which|why|when|should|can|is it|do i|does)\b"
+    r"\?|\b(?:gi|sao|the nao|bao nhieu|bao lau|may tuoi|o dau|dau vay|nao|ai|khong(?: (?:a|ah|ban|vay|ta|nhi|ha|em|chi|anh|co|chu|bac))*$|chua$|ha$|hay khong|duoc khong|co nen|cach|"
+    r"(?:cho|xin|muon|dam)(?: \w+){0,2} hoi|what|how|where|who|which|why|when|should|can (?:i|we|you|he|she|they|my|it)|is it|do i|does)\b"
 )
 SCREEN_WORK = re.compile(
     r"\b(?:casino|online|chat|lua|scam|game|may tinh|go may|cong ty|company|app|khach|web|tai khoan)\b"
@@ -147,8 +147,9 @@ class Interpreter:
 
     def _is_vouched_for(self, signs: Mapping[str, Words], guess: Classification) -> bool:
         """Whether an offer without flags is low rather than medium: by its wording, and by what speaks for it."""
-        weight = 2.0 if self._vouching & set(signs) else 0.5
-        return weight * guess.risks["low"] > guess.risks["medium"]
+        if self._vouching & set(signs):
+            return 2.0 * guess.risks["low"] > guess.risks["medium"]
+        return 0.5 * guess.risks["low"] > max(guess.risks["medium"], guess.risks["high"])
 
     def _decide(
         self,
