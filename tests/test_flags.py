@@ -3,9 +3,16 @@
 What counts is the labelling guide: only what the text says or plainly implies.
 """
 
+import re
+
 import pytest
 
 from bot.app import App
+from bot.understanding.cues import Cue
+from bot.understanding.normalise import Normaliser
+from tests.conftest import ROOT
+
+METACHARACTERS = re.compile(r"[\\()|?*+\[\].^$]")
 
 SHOWS = {
     "unrealistic_pay": (
@@ -439,3 +446,16 @@ def test_every_flag_of_the_library_is_tried(reader: App) -> None:
 def test_only_offers_reports_and_cries_carry_flags(sentence: str, reader: App) -> None:
     """A question about a thing is no warning sign of it."""
     assert dict(reader.interpreter.read(sentence).flags) == {}
+
+
+def test_a_cue_in_another_script_finds_its_own_words(reader: App) -> None:
+    """A pattern that the normaliser can never produce is dead: no sentence would raise its flag."""
+    normaliser = Normaliser.from_file(ROOT / "nlu" / "teencode.yml")
+    cues = [
+        (flag.id, cue)
+        for flag in reader.library.red_flags.values()
+        for cue in flag.cues
+        if not cue.isascii() and not METACHARACTERS.search(cue)
+    ]
+    assert len(cues) > 300
+    assert [cue for cue in cues if not Cue.compile(cue[0], [cue[1]]).find(normaliser.plain(cue[1]))] == []

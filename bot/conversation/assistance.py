@@ -189,7 +189,8 @@ def report(desk: Desk) -> Turn:
         return to_open_case(desk, "case_added")
     if desk.conversation.refusals >= MOST_REFUSALS:  # S-20: asked twice and refused twice
         return desk.turn(desk.speaker.say("consent_no"))
-    heard = desk.speaker.say("report_relative" if slots.about == "other" else "report_heard")
+    away = slots.about == "other" or "isolation_no_contact" in slots.flags
+    heard = desk.speaker.say("report_relative" if away else "report_heard")
     desk.update(form="report", slots=slots, draft=desk.draft())
     if desk.conversation.safety in ("safe", "watched"):
         asked = ask_consent(desk)

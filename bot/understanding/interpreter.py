@@ -10,7 +10,7 @@ from bot.understanding.cues import Cue
 from bot.understanding.emergencies import CONTROL, EmergencyRules
 from bot.understanding.entities import Entities, EntityReader
 from bot.understanding.figures import Words, flags_of_figures
-from bot.understanding.language import detect_language
+from bot.understanding.language import OTHER_SCRIPTS, detect_language
 from bot.understanding.nlu_data import FLAGGED, kind_of
 from bot.understanding.normalise import Normaliser, PlainText
 from bot.understanding.reading import Understanding
@@ -18,7 +18,7 @@ from bot.understanding.tagger import FlagTagger, Tag
 
 # Margins of the tagger, chosen on held-out personas.
 TAGGED = -0.05  # from here on it adds a flag that no cue found
-DOUBTED = -0.9  # below this it drops a flag that only a cue found ...
+DOUBTED = -1.1  # below this it drops a flag that only a cue found ...
 CONFIRMED = -0.4  # ... and below this, one whose cues need context, or a weak one in an offer that reads as honest
 EXCUSED = 0.9  # what it takes where an `unless` speaks against the flag
 CERTAIN = 0.3  # below this a flag yields to the sign that says the opposite
@@ -91,7 +91,7 @@ class Interpreter:
         spellings = [PlainText(fold(plain.original), plain.tokens)] + [plain] * (fold(text) != text)
         folded, *written = self._classifier.classify(*spellings)
         guess = written[0].mixed_with(folded) if written else folded
-        flags = self._flags_of_words(plain, signs, folded)
+        flags = self._flags_of_words(plain, signs, folded, trusted=language in OTHER_SCRIPTS)
         flags = flags_of_figures(entities, flags, signs, self._library.countries)
         if self._is_vouched_for(signs, folded):
             signs["vouched"] = tuple(word for name in signs if name in self._vouching for word in signs[name])
@@ -120,14 +120,19 @@ class Interpreter:
             return True
         return not any(character.isalnum() for character in plain.text)
 
-    def _flags_of_words(self, plain: PlainText, signs: Mapping[str, Words], guess: Classification) -> dict[str, Words]:
-        """What a cue found and the tagger does not doubt, and what the tagger found alone."""
+    def _flags_of_words(
+        self, plain: PlainText, signs: Mapping[str, Words], guess: Classification, *, trusted: bool
+    ) -> dict[str, Words]:
+        """What a cue found and the tagger does not doubt, and what the tagger found alone.
+
+        `trusted` cues are not doubted: the tagger reads words, and a Thai or Chinese sentence has no spaces between them.
+        """
         tags = {name: tag for name, tag in self._tagger.read(plain).items() if name in self._library.red_flags}
         found: dict[str, Words] = {}
         for cue in self._flags:
             margin = tags[cue.name].margin if cue.name in tags else 0.0
             words = cue.find(plain)
-            if words and margin > self._doubt(cue.name, honest=guess.risks["low"] > HONEST):
+            if words and (trusted or margin > self._doubt(cue.name, honest=guess.risks["low"] > HONEST)):
                 found[cue.name] = words
             elif cue.name in tags and margin > TAGGED and (margin > EXCUSED or not cue.is_excused(plain)):
                 found[cue.name] = tags[cue.name].words
