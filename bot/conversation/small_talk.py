@@ -94,7 +94,7 @@ def chat(desk: Desk) -> Turn:
 def downhearted(desk: Desk) -> Turn | None:
     """A few words of sorrow and nothing else: an open ear, rather than a guess at a question."""
     reading = desk.reading
-    plain_matter = reading.kind == "question" or reading.topic == "abuse"
+    plain_matter = (reading.kind == "question" and reading.asks) or reading.topic == "abuse"
     own_matter = reading.kind in FLAGGED or (plain_matter and reading.confidence >= desk.settings.sure)
     if "downhearted" not in reading.signs or own_matter or len(reading.plain.split()) > FEW_WORDS:
         return None

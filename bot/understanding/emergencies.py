@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from bot.content import EmergencyEvidence
 from bot.understanding.cues import Cue
 from bot.understanding.normalise import PlainText
+from bot.understanding.reading import ASKS
 
 SHORT = 6  # words
 CONTROL = ("restricted_movement", "violence_threat", "ransom_demand", "forced_scam_work", "isolation_no_contact")
@@ -48,6 +49,8 @@ class EmergencyRules:
             total += weight["calm"]
         if len(plain.tokens) <= SHORT:
             total += weight["short"]
+        if ASKS.search(plain.text):
+            total += weight["asks"]
         return total
 
     def _is_calm(self, plain: PlainText) -> bool:
@@ -55,5 +58,5 @@ class EmergencyRules:
 
 
 def _log_odds(p: float) -> float:
-    bounded = min(max(p, 1e-4), 1 - 1e-4)
+    bounded = min(max(p, 1e-3), 1 - 1e-3)
     return math.log(bounded / (1 - bounded))

@@ -13,7 +13,7 @@ from bot.understanding.figures import Words, flags_of_figures
 from bot.understanding.language import OTHER_SCRIPTS, detect_language
 from bot.understanding.nlu_data import FLAGGED, kind_of
 from bot.understanding.normalise import Normaliser, PlainText
-from bot.understanding.reading import Understanding
+from bot.understanding.reading import ASKS, Understanding
 from bot.understanding.tagger import FlagTagger, Tag
 
 # Margins of the tagger, chosen on held-out personas.
@@ -42,10 +42,6 @@ RULE = re.compile(
 )
 TOLD = re.compile(
     r"\b(?:ho|no|chu|ong|ba|anh|chi|di|cau|co|ban|nguoi|moi gioi)(?: \w+){0,3} (?:bao|noi|ru|keu|moi|dua|nhan|khai|dan)\b"
-)
-ASKS = re.compile(
-    r"\?|\b(?:gi|sao|the nao|bao nhieu|bao lau|may tuoi|o dau|dau vay|nao|ai|khong(?: (?:a|ah|ban|vay|ta|nhi|ha|em|chi|anh|co|chu|bac))*$|chua$|ha$|hay khong|duoc khong|co nen|cach|"
-    r"(?:cho|xin|muon|dam)(?: \w+){0,2} hoi|what|how|where|who|which|why|when|should|can (?:i|we|you|he|she|they|my|it)|is it|do i|does)\b"
 )
 SCREEN_WORK = re.compile(
     r"\b(?:casino|online|chat|lua|scam|game|may tinh|go may|cong ty|company|app|khach|web|tai khoan)\b"

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from bot.understanding.entities import Entities
 
-_ASKING = re.compile(
-    r"\b(?:la gi|thi sao|lam sao|the nao|nhu the nao|o dau|bao nhieu|bao lau|khi nao|vi sao|tai sao|cach nao|ai vay|gi vay|"
-    r"duoc khong|phai khong|co sao khong|may gio|what|how|where|who|when|why|can i|should i)\b"
+ASKS = re.compile(
+    r"\?|\b(?:gi|sao|the nao|bao nhieu|bao lau|may tuoi|o dau|dau vay|nao|ai|khong(?: (?:a|ah|ban|vay|ta|nhi|ha|em|chi|anh|co|chu|bac))*$|chua$|ha$|hay khong|duoc khong|co nen|cach|"
+    r"(?:cho|xin|muon|dam)(?: \w+){0,2} hoi|what|how|where|who|which|why|when|should|can (?:i|we|you|he|she|they|my|it)|is it|do i|does)\b"
 )
 
 
@@ -44,7 +44,7 @@ class Understanding:
     @property
     def asks(self) -> bool:
         """Whether the message has the form of a question."""
-        return self.plain.endswith("?") or _ASKING.search(self.plain) is not None
+        return ASKS.search(self.plain) is not None
 
     @property
     def age_minor(self) -> bool:
