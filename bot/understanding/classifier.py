@@ -22,7 +22,7 @@ from bot.understanding.nlu_data import RISKS
 from bot.understanding.normalise import PlainText
 from bot.understanding.tagger import FlagTagger
 
-FORMAT = 7  # of the two files; another number means: train again
+FORMAT = 8  # of the two files; another number means: train again
 ANSWER_SHARE = 0.6  # of the vote on topics that the answer model has; best of 0, .3, .5, .6, .7, 1 on held-out personas
 TEMPERATURE = 6.0  # turns margins into probabilities
 

@@ -11,6 +11,7 @@ from bot.understanding.reading import ASKS
 
 SHORT = 6  # words
 CONTROL = ("restricted_movement", "violence_threat", "ransom_demand", "forced_scam_work", "isolation_no_contact")
+SUPPORT = frozenset({*CONTROL, "called_home", "destination_changed", "suicide", "minor"})
 
 
 class EmergencyRules:
@@ -45,6 +46,8 @@ class EmergencyRules:
         total += sum(weight[name] for name in found if name in weight)
         if any(rule.find(plain) for rule in (*self._certain, *self._others)):
             total += weight["rule"]
+        elif not SUPPORT & {*found}:
+            total += weight["unsupported"]
         if self._is_calm(plain):
             total += weight["calm"]
         if len(plain.tokens) <= SHORT:

@@ -176,6 +176,8 @@ class Interpreter:
         told_by_age = "minor" in flags and not _asks_the_rule(plain) and (likely > FAIR_FOR_A_CHILD or _is_told(plain))
         if (told_by_signs or told_by_a_sign or told_by_age) and kind_of(label) not in FLAGGED:
             label = told
+        if "gone" in signs and not _asks(plain) and (kind_of(label) not in FLAGGED or (label == "offer" and not flags)):
+            label = "report"
         if label == "report" and guess.labels["offer"] > FAIR and _is_an_invitation(flags):
             label = "offer"
         return label, guess.labels[label]
