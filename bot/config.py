@@ -41,7 +41,7 @@ class WebConfig(Section):
     port: int = Field(8000, ge=1, le=65535)
     leave_to: str = Field("https://www.google.com/search?q=thoi+tiet", pattern="^https://")
     messages_per_minute: int = Field(30, ge=1)
-    training_phone: bool | None = Field(None, description="whether /simulator is served; not said: in a trial only")
+    training_phone: Literal["trial", "always", "never"] = Field("trial", description="when /simulator is served")
 
 
 class BotConfig(Section):
@@ -53,10 +53,9 @@ class BotConfig(Section):
     web: WebConfig = WebConfig()
 
     @property
-    def training_phone(self) -> bool:
+    def serves_training_phone(self) -> bool:
         """It shows which signs a text sets off, which helps those who lure people as well."""
-        wish = self.web.training_phone
-        return self.deployment == "trial" if wish is None else wish
+        return self.web.training_phone in ("always", self.deployment)
 
 
 class Config(BaseModel):

@@ -24,7 +24,7 @@ EXCUSED = 0.9  # what it takes where an `unless` speaks against the flag
 CERTAIN = 0.3  # below this a flag yields to the sign that says the opposite
 HONEST = 0.8  # probability of "low" from which an offer reads as honest
 TOLD_BY_FLAGS = 2  # so many flags, and a fair chance that it is no question ...
-FAIR = 0.08  # ... make an offer or a report of it
+FAIR = 0.05  # ... make an offer or a report of it
 SLIGHT = 0.01  # the chance it takes where nothing is asked
 VAGUE = 0.3  # below this the model's best label is hardly more than a guess
 
@@ -148,7 +148,7 @@ class Interpreter:
 
     def _is_vouched_for(self, signs: Mapping[str, Words], guess: Classification) -> bool:
         """Whether an offer without flags is low rather than medium: by its wording, and by what speaks for it."""
-        if self._vouching & set(signs):
+        if self._vouching & set(signs) - {"named_employer"}:  # a name alone certifies nothing
             return 2.0 * guess.risks["low"] > guess.risks["medium"]
         return 0.5 * guess.risks["low"] > max(guess.risks["medium"], guess.risks["high"])
 

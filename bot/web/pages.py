@@ -32,7 +32,7 @@ def create_site(house: App) -> FastAPI:
     )
     site.mount("/static", StaticFiles(directory=_FOLDER / "static"), name="static")
     site.include_router(chat_routes(house))
-    if house.config.bot.training_phone:
+    if house.config.bot.serves_training_phone:
         site.include_router(simulator_routes(house))
     _add_health(site, house)
     _add_docs(site)

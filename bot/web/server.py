@@ -62,7 +62,7 @@ def _announce(house: App, host: str, port: int, say: Callable[[str], None]) -> N
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     say(f"{words['ready']['vi']} / {words['ready']['en']}")
     say(f"  {base}/           {words['chat']['vi']} / {words['chat']['en']}")
-    if house.config.bot.training_phone:
+    if house.config.bot.serves_training_phone:
         say(f"  {base}/simulator  {words['simulator']['vi']} / {words['simulator']['en']}")
     say(words["try"]["vi"])
     if house.missing_reporting_policy():
