@@ -9,7 +9,6 @@ from bot.understanding.cues import Cue
 from bot.understanding.normalise import PlainText
 from bot.understanding.reading import ASKS
 
-SHORT = 6  # words
 CONTROL = ("restricted_movement", "violence_threat", "ransom_demand", "forced_scam_work", "isolation_no_contact")
 SUPPORT = frozenset({*CONTROL, "called_home", "destination_changed", "suicide", "minor"})
 
@@ -50,8 +49,6 @@ class EmergencyRules:
             total += weight["unsupported"]
         if self._is_calm(plain):
             total += weight["calm"]
-        if len(plain.tokens) <= SHORT:
-            total += weight["short"]
         if ASKS.search(plain.text):
             total += weight["asks"]
         return total

@@ -96,9 +96,9 @@ _LAST_PERIOD = re.compile(
 )
 
 _ROLE_WORDS: tuple[tuple[MoneyRole, str], ...] = (
-    ("ransom", r"chuoc|moi (?:cho|duoc) ve|cho ve|moi tha|moi thoat|tha ve|den hop dong|phat hop dong|pay to (?:leave|go)|ransom"),
+    ("ransom", r"chuoc|moi (?:cho|duoc) (?:ve|nghi|ra|thoi)|cho ve|moi tha|moi thoat|tha ve|den hop dong|phat hop dong|pay to (?:leave|go)|ransom"),
     ("advance", r"ung|dua truoc|cho muon|cho vay|cho me|tra no thay|tra truoc cho|advance|muon truoc|cam truoc|dua cho (?:me|bo|gia dinh|nha)|cho nha"),
-    ("fee", r"phi|coc|nop|dong (?:truoc|tien|phi|ho so|hoc)|chong truoc|tien (?:ho so|hoc|dong phuc|moi gioi|the|giu cho|lo|chay)|mat (?:them|khoang|het)?|ton|chi phi|nap|tra truoc|chuyen khoan|chuyen truoc|phai tra|fee|deposit|pay first|gia|het|mua|lo het|thu"),
+    ("fee", r"phi|coc|nop|dong (?:truoc|tien|phi|ho so|hoc)|chong truoc|tien (?:ho so|hoc|dong phuc|moi gioi|the|giu cho|lo|chay)|mat(?: them| khoang| het)?|doi|lay(?! chong| vo)|ton|chi phi|nap|tra truoc|chuyen khoan|chuyen truoc|phai tra|fee|deposit|pay first|gia|het|mua|lo het|thu"),
     ("price", r"ban (?:than|trung|gan)|than|trung|mang thai|de (?:thue|ho)|sinh ho|vay|no|chia|thuong|hoa hong|boi duong|hui|ban|cuoi|sinh le"),
     ("pay", r"luong|lg|thu nhap|kiem|tra|thang|ngay|cong|linh|gui ve|moi thang|luon|cung|salary|wage|pay|earn|income|bao|khoan|khoi diem|hua"),
 )  # fmt: skip
