@@ -40,15 +40,14 @@ def _create(connection: Connection, keyring: Keyring, address: Address, now: dt.
     row_id = new_id()
     try:
         with connection.begin_nested():
-            connection.execute(
-                insert(addresses).values(
-                    id=row_id,
-                    channel=address.channel,
-                    lookup=keyring.lookup(address.channel, address.identifier),
-                    sealed_identifier=keyring.seal(address.identifier, f"addresses|{row_id}|sealed_identifier"),
-                    created_at=now,
-                )
-            )
+            row = {
+                "id": row_id,
+                "channel": address.channel,
+                "lookup": keyring.lookup(address.channel, address.identifier),
+                "sealed_identifier": keyring.seal(address.identifier, f"addresses|{row_id}|sealed_identifier"),
+                "created_at": now,
+            }
+            connection.execute(insert(addresses), row)
     except IntegrityError:
         faster = find(connection, keyring, address)
         if faster is None:

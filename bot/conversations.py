@@ -31,7 +31,7 @@ def save(
     values = {"sealed_state": keyring.seal(json.dumps(conversation.to_json()), _place(contact)), "updated_at": now}
     changed = connection.execute(update(conversations).where(conversations.c.address_id == contact.id).values(**values))
     if not changed.rowcount:
-        connection.execute(insert(conversations).values(address_id=contact.id, **values))
+        connection.execute(insert(conversations), {"address_id": contact.id, **values})
 
 
 def purge_idle(connection: Connection, before: dt.datetime) -> int:

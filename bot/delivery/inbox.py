@@ -31,13 +31,12 @@ def earlier(connection: Connection, message: InboundMessage) -> Earlier | None:
 def receive(connection: Connection, message: InboundMessage, contact: Contact) -> str:
     """The id of the new row."""
     row_id = new_id()
-    connection.execute(
-        insert(inbox).values(
-            id=row_id,
-            channel=message.address.channel,
-            external_id=message.external_id,
-            address_id=contact.id,
-            received_at=message.received_at,
-        )
-    )
+    row = {
+        "id": row_id,
+        "channel": message.address.channel,
+        "external_id": message.external_id,
+        "address_id": contact.id,
+        "received_at": message.received_at,
+    }
+    connection.execute(insert(inbox), row)
     return row_id

@@ -26,26 +26,28 @@ def enqueue(
     now: dt.datetime,
 ) -> tuple[OutboundMessage, ...]:
     """One row a message. Where the person's own program pulls the reply, it counts as sent with the commit."""
-    messages = []
+    messages, rows = [], []
     for position, part in enumerate(rendered):
         row_id = new_id()
         message = OutboundMessage(contact.address, part.text, f"r:{inbox_id}:{position}", lane, part.buttons)
         body = json.dumps({"text": part.text, "buttons": part.buttons}, ensure_ascii=False)
-        connection.execute(
-            insert(outbox).values(
-                id=row_id,
-                address_id=contact.id,
-                inbox_id=inbox_id,
-                position=position,
-                dedup=message.dedup,
-                lane=lane,
-                status=DeliveryStatus.SENT if pulled else DeliveryStatus.QUEUED,
-                sealed_body=keyring.seal(body, f"outbox|{row_id}|sealed_body"),
-                created_at=now,
-                done_at=now if pulled else None,
-            )
+        rows.append(
+            {
+                "id": row_id,
+                "address_id": contact.id,
+                "inbox_id": inbox_id,
+                "position": position,
+                "dedup": message.dedup,
+                "lane": lane,
+                "status": DeliveryStatus.SENT if pulled else DeliveryStatus.QUEUED,
+                "sealed_body": keyring.seal(body, f"outbox|{row_id}|sealed_body"),
+                "created_at": now,
+                "done_at": now if pulled else None,
+            }
         )
         messages.append(message)
+    if rows:
+        connection.execute(insert(outbox), rows)
     return tuple(messages)
 
 

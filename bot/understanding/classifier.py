@@ -6,7 +6,6 @@ model is two plain files, arrays and JSON: nothing is ever unpickled.
 
 import json
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from bot.understanding.tagger import FlagTagger
 FORMAT = 8  # of the two files; another number means: train again
 ANSWER_SHARE = 0.6  # of the vote on topics that the answer model has; best of 0, .3, .5, .6, .7, 1 on held-out personas
 TEMPERATURE = 6.0  # turns margins into probabilities
+MOST_ANSWERS = 6  # that a classification names
 
 FloatArray = NDArray[np.float32]
 
@@ -62,7 +62,7 @@ class _View(NamedTuple):
 
     name: str
     analyse: Callable[[str], list[str]]
-    vocabulary: dict[str, int]
+    vocabulary: "_Vocabulary"
     idf: FloatArray
     offset: int
 
@@ -78,10 +78,10 @@ class TextFeatures:
     """Four TF-IDF views of a text: letters and words, of the plain form and of the spelling as written."""
 
     VIEWS: tuple[dict[str, Any], ...] = (
-        {"view": "plain", "analyzer": "char_wb", "ngram_range": (1, 5), "min_df": 2},
-        {"view": "plain", "analyzer": "word", "ngram_range": (1, 2), "min_df": 1},
-        {"view": "written", "analyzer": "char_wb", "ngram_range": (1, 4), "min_df": 2},
-        {"view": "written", "analyzer": "word", "ngram_range": (1, 2), "min_df": 2},
+        {"view": "plain", "analyzer": "char_wb", "ngram_range": (1, 5), "min_df": 4},
+        {"view": "plain", "analyzer": "word", "ngram_range": (1, 2), "min_df": 3},
+        {"view": "written", "analyzer": "char_wb", "ngram_range": (1, 4), "min_df": 4},
+        {"view": "written", "analyzer": "word", "ngram_range": (1, 2), "min_df": 3},
     )
 
     def __init__(self, vectorizers: Sequence[TfidfVectorizer]) -> None:
@@ -91,7 +91,7 @@ class TextFeatures:
         for view, vectorizer in zip(self.VIEWS, vectorizers, strict=True):
             idf = vectorizer.idf_.astype(np.float32)
             analyse = vectorizer.build_analyzer()
-            self._views.append(_View(view["view"], analyse, vectorizer.vocabulary_, idf, offset))
+            self._views.append(_View(view["view"], analyse, _Vocabulary(vectorizer.vocabulary_), idf, offset))
             offset += len(idf)
 
     @classmethod
@@ -129,11 +129,18 @@ class TextFeatures:
 
 
 def _part(view: _View, text: str) -> Row:
-    counts = Counter(term for term in view.analyse(text) if term in view.vocabulary)
-    columns = np.fromiter((view.vocabulary[term] for term in counts), np.int64, len(counts))
-    weights = (1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * view.idf[columns]
+    known = np.fromiter(map(view.vocabulary.__getitem__, view.analyse(text)), np.int64)
+    columns, counts = np.unique(known[known >= 0], return_counts=True)
+    weights = (1 + np.log(counts.astype(np.float32))) * view.idf[columns]
     norm = float(np.sqrt(weights @ weights)) or 1.0
     return Row(columns + view.offset, weights / norm)
+
+
+class _Vocabulary(dict[str, int]):
+    """Term -> column; -1 for terms that were never seen."""
+
+    def __missing__(self, term: str) -> int:
+        return -1
 
 
 def _vectorizer(view: dict[str, Any], vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
@@ -192,7 +199,8 @@ class EmbeddedClassifier:
         self._labels = labels
         self._answers = answers
         self.word_counts = word_counts
-        self._topic_of = [_label_of(answer, labels.classes) for answer in answers.classes]
+        self._topic_of = np.array([_label_of(answer, labels.classes) for answer in answers.classes])
+        self._is_answer = np.array([_is_answer(answer) for answer in answers.classes])
 
     def classify(self, plain: PlainText, *spellings: PlainText) -> tuple[Classification, ...]:
         return tuple(self._classify(row) for row in self._features.rows((plain, *spellings)))
@@ -205,20 +213,16 @@ class EmbeddedClassifier:
         mixed = (1 - ANSWER_SHARE) * by_label + ANSWER_SHARE * votes
         labels = {label: float(p) for label, p in zip(self._labels.classes, mixed, strict=True)}
         risks = {risk: self._probability(by_answer, f"offer/{risk}") for risk in RISKS}
-        return Classification(labels, tuple(self._ranked_answers(labels, by_answer, votes)), risks, self.name)
+        return Classification(labels, tuple(self._ranked_answers(mixed, by_answer, votes)), risks, self.name)
 
     def _probability(self, by_answer: FloatArray, name: str) -> float:
         return float(by_answer[self._answers.classes.index(name)]) if name in self._answers.classes else 0.0
 
-    def _ranked_answers(
-        self, labels: dict[str, float], by_answer: FloatArray, votes: FloatArray
-    ) -> list[tuple[str, float]]:
-        ranked = []
-        for answer, p, topic in zip(self._answers.classes, by_answer, self._topic_of, strict=True):
-            label = self._labels.classes[topic]
-            if "/" in answer and answer != label and label != "offer":
-                ranked.append((answer, labels[label] * float(p) / max(float(votes[topic]), 1e-9)))
-        return sorted(ranked, key=lambda pair: -pair[1])[:6]
+    def _ranked_answers(self, mixed: FloatArray, by_answer: FloatArray, votes: FloatArray) -> list[tuple[str, float]]:
+        """The likeliest answers: each has its share of its topic's votes."""
+        shares = mixed[self._topic_of] * by_answer / np.maximum(votes[self._topic_of], 1e-9)
+        best = np.argsort(-np.where(self._is_answer, shares, -1.0), kind="stable")[:MOST_ANSWERS]
+        return [(self._answers.classes[i], float(shares[i])) for i in best if self._is_answer[i]]
 
     # -- two plain files ---------------------------------------------------------------------------------------------
 
@@ -282,6 +286,11 @@ class EmbeddedClassifier:
 
 def _damaged(path: Path) -> ModelError:
     return ModelError(f"{path} is damaged: delete {path.parent} and run `banduong train`.")
+
+
+def _is_answer(name: str) -> bool:
+    """Whether it is a `topic/slug`, rather than a kind, a chat intent or an offer's risk."""
+    return "/" in name and name.split("/", 1)[0] not in ("chat", "offer")
 
 
 def _label_of(answer: str, labels: Sequence[str]) -> int:

@@ -26,6 +26,8 @@ HONEST = 0.8  # probability of "low" from which an offer reads as honest
 TOLD_BY_FLAGS = 2  # so many flags, and a fair chance that it is no question ...
 FAIR = 0.05  # ... make an offer or a report of it
 SLIGHT = 0.01  # the chance it takes where nothing is asked
+LITTLE = 0.03
+NEVER = 1.0
 VAGUE = 0.3  # below this the model's best label is hardly more than a guess
 
 FAIR_FOR_A_CHILD = 0.03  # the same where somebody under 18 is concerned and no rule is asked for
@@ -42,6 +44,9 @@ RULE = re.compile(
 )
 TOLD = re.compile(
     r"\b(?:ho|no|chu|ong|ba|anh|chi|di|cau|co|ban|nguoi|moi gioi)(?: \w+){0,3} (?:bao|noi|ru|keu|moi|dua|nhan|khai|dan)\b"
+)
+WHETHER = re.compile(
+    r"\bco nen\b|\b(?:nhan|di|theo|lam|ky|dua|nop|tin) (?:duoc )?(?:khong|ko)\b|\bshould (?:i|we|she|he)\b"
 )
 SCREEN_WORK = re.compile(
     r"\b(?:casino|online|chat|lua|scam|game|may tinh|go may|cong ty|company|app|khach|web|tai khoan)\b"
@@ -125,10 +130,11 @@ class Interpreter:
         """
         tags = {name: tag for name, tag in self._tagger.read(plain).items() if name in self._library.red_flags}
         found: dict[str, Words] = {}
+        honest = guess.risks["low"] > HONEST
         for cue in self._flags:
             margin = tags[cue.name].margin if cue.name in tags else 0.0
-            words = cue.find(plain)
-            if words and (trusted or margin > self._doubt(cue.name, honest=guess.risks["low"] > HONEST)):
+            credible = trusted or margin > self._doubt(cue.name, honest=honest)
+            if credible and (words := cue.find(plain)):
                 found[cue.name] = words
             elif cue.name in tags and margin > TAGGED and (margin > EXCUSED or not cue.is_excused(plain)):
                 found[cue.name] = tags[cue.name].words
@@ -138,9 +144,14 @@ class Interpreter:
         entry = self._library.red_flags[flag]
         return CONFIRMED if entry.needs_context or (honest and entry.strength == "weak") else DOUBTED
 
-    def _is_telling(self, flags: Collection[str], certainty: float) -> bool:
-        """One strong sign; or any, where the model has no good idea of its own."""
-        return any(certainty < VAGUE or self._library.red_flags[name].strength == "strong" for name in flags)
+    def _chance_needed(self, plain: PlainText, flags: Collection[str], certainty: float) -> float:
+        """How likely an offer or a report must be for one sign to make it one. A strong sign needs little, above all where
+        the person asks whether to go; a weak one counts where nothing is asked and the model has no good idea of its own."""
+        if any(self._library.red_flags[name].strength == "strong" for name in flags):
+            if not _asks(plain):
+                return LITTLE
+            return SLIGHT if WHETHER.search(plain.text) else NEVER
+        return FAIR if flags and certainty < VAGUE and not _asks(plain) else NEVER
 
     def _is_contradicted(self, flag: str, tags: Mapping[str, Tag], signs: Mapping[str, Words]) -> bool:
         opposite = self._library.red_flags[flag].contradicted_by
@@ -172,7 +183,7 @@ class Interpreter:
         likely = guess.labels["offer"] + guess.labels["report"]
         telling = set(flags) if set(flags) - DISPUTES else set()
         told_by_signs = len(telling) >= TOLD_BY_FLAGS and likely > (FAIR if _asks(plain) else SLIGHT)
-        told_by_a_sign = likely > FAIR and not _asks(plain) and self._is_telling(telling, guess.labels[label])
+        told_by_a_sign = likely > self._chance_needed(plain, telling, guess.labels[label])
         told_by_age = "minor" in flags and not _asks_the_rule(plain) and (likely > FAIR_FOR_A_CHILD or _is_told(plain))
         if (told_by_signs or told_by_a_sign or told_by_age) and kind_of(label) not in FLAGGED:
             label = told
