@@ -4,8 +4,9 @@ It learns from the annotated words of offers, reports and emergencies and from t
 cue patterns of content/red_flags.yml it finds what no pattern foresaw.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from bot.understanding.normalise import PlainText
 BITS = 18  # of the feature hash
 REACH = 6  # words to either side
 NOTHING = "-"
+EDGE = "<>"  # beyond the first and the last word
 MOST_TOKENS = 400  # of a message: the rest is read by the cues alone
 
 FloatArray = NDArray[np.float32]
@@ -53,7 +55,7 @@ class FlagTagger:
 
     def _margins(self, plain: PlainText) -> FloatArray:
         words = [token.word for token in plain.tokens[:MOST_TOKENS]]
-        rows = _hasher.transform(token_features(words, i) for i in range(len(words)))
+        rows = _hasher.transform(token_features(words))
         used, positions = np.unique(rows.indices, return_inverse=True)
         compact = sparse.csr_matrix((rows.data, positions, rows.indptr), shape=(rows.shape[0], len(used)))
         result: FloatArray = compact @ self.weights[used].astype(np.float32) + self.intercepts
@@ -71,21 +73,23 @@ class FlagTagger:
         return plain.original[plain.tokens[first].start : plain.tokens[last].end]
 
 
-def token_features(words: Sequence[str], i: int) -> list[str]:
-    """Words, pairs and triples near word `i`, with and without their distance."""
-
-    def at(position: int) -> str:
-        return words[position] if 0 <= position < len(words) else "<>"
-
-    features = [f"{d}:{at(i + d)}" for d in range(-4, 5)]
-    features += [f"b{d}:{at(i + d)}_{at(i + d + 1)}" for d in range(-3, 3)]
-    features += [f"t{d}:{at(i + d)}_{at(i + d + 1)}_{at(i + d + 2)}" for d in range(-2, 1)]
-    features += [f"w:{at(i + d)}" for d in range(-REACH, REACH + 1)]
-    features += [f"p:{at(i + d)}_{at(i + d + 1)}" for d in range(-REACH, REACH)]
-    return features
+def token_features(words: Sequence[str]) -> Iterator[list[str]]:
+    """For each word: the words, pairs and triples near it, with and without their distance."""
+    padded = [*[EDGE] * REACH, *words, *[EDGE] * (REACH + 1)]
+    pairs = [f"{a}_{b}" for a, b in pairwise(padded)]
+    triples = [f"{pair}_{c}" for pair, c in zip(pairs, padded[2:], strict=False)]
+    near_words = [f"w:{word}" for word in padded]
+    near_pairs = [f"p:{pair}" for pair in pairs]
+    for here in range(REACH, REACH + len(words)):
+        features = [f"{d}:{padded[here + d]}" for d in range(-4, 5)]
+        features += [f"b{d}:{pairs[here + d]}" for d in range(-3, 3)]
+        features += [f"t{d}:{triples[here + d]}" for d in range(-2, 1)]
+        features += near_words[here - REACH : here + REACH + 1]
+        features += near_pairs[here - REACH : here + REACH]
+        yield features
 
 
 def token_rows(texts: Sequence[PlainText]) -> sparse.csr_matrix:
     """The features of every word of every text, one row a word."""
-    words = [[token.word for token in text.tokens] for text in texts]
-    return _hasher.transform(token_features(row, i) for row in words for i in range(len(row)))
+    words = ([token.word for token in text.tokens] for text in texts)
+    return _hasher.transform(features for row in words for features in token_features(row))
