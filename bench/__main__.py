@@ -54,7 +54,7 @@ def _trained() -> Path:
 def _turns(home: Path) -> list[tuple[str, list[float], str]]:
     """Each message to a conversation of its own, in this process, the commit included."""
     house = App(load_config(ROOT / "config.yml", {"BANDUONG_HOME": str(home)}))
-    rows = (ROOT / "nlu" / "eval" / "personas.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = (ROOT / "nlu" / "eval" / "unseen.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(row)["text"] for row in rows]
     medians, tails = [], []
     for run in range(RUNS + 1):

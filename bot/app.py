@@ -12,6 +12,7 @@ from bot.config import Config
 from bot.content import Library, load_yaml
 from bot.conversation.desk import Settings
 from bot.conversation.policy import Policy
+from bot.conversation.risk import Risk, assess
 from bot.conversation.state import Conversation, Turn
 from bot.delivery.render import render
 from bot.errors import ConfigError
@@ -68,6 +69,12 @@ class App:
                 staffed=bot.hotline.staffed,
             ),
         )
+
+    def risk_of(self, reading: Understanding) -> Risk | None:
+        """How risky the offer in one message is, by its own words; None where it is no offer."""
+        if reading.kind != "offer":
+            return None
+        return assess(reading.flags, reading.signs, self.library.red_flags).level
 
     @cached_property
     def database(self) -> Database:

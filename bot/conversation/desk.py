@@ -2,9 +2,10 @@
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from bot.content import Library, Question
-from bot.conversation.commands import Commands, number_in
+from bot.conversation.commands import Commands, number_in, tidy
 from bot.conversation.events import Event
 from bot.conversation.replies import Speaker
 from bot.conversation.state import Conversation, Turn
@@ -54,7 +55,11 @@ class Desk:
 
     def says(self, *names: str) -> bool:
         """Whether the message is a word of one of these lists, in any spelling ("ko" is "không")."""
-        return any(self.commands.is_(name, text) for name in names for text in (self.text, self.reading.plain))
+        return any(self.commands.is_tidy(name, written) for name in names for written in self._wordings)
+
+    @cached_property
+    def _wordings(self) -> tuple[str, str]:
+        return tidy(self.text), tidy(self.reading.plain)
 
     def is_control(self) -> bool:
         """Numbers and words that answer the question at hand are never read as a cry."""

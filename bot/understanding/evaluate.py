@@ -1,11 +1,10 @@
 """Measures of the understanding on labelled rows, in the terms of the labelling guide (docs/linguist.md)."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bot.content import RedFlag
 from bot.errors import NluDataError
 from bot.understanding.interpreter import Interpreter
 from bot.understanding.reading import Understanding
@@ -16,9 +15,9 @@ Pair = tuple[Row, Understanding]
 
 
 def evaluate(
-    path: Path, interpreter: Interpreter, red_flags: Mapping[str, RedFlag]
+    path: Path, interpreter: Interpreter, risk_of: Callable[[Understanding], str | None]
 ) -> Iterator[tuple[str, float | None, int]]:
-    """(measure, value or None, rows it rests on)."""
+    """(measure, value or None, rows it rests on). `risk_of`: low, medium or high, None where a message is no offer."""
     pairs = [(row, interpreter.read(row["text"])) for row in _rows(path)]
     questions = [pair for pair in pairs if pair[0]["kind"] == "question"]
     yield _share("kind", pairs, lambda row, u: row["kind"] == u.kind)
@@ -32,6 +31,12 @@ def evaluate(
     called = [pair for pair in pairs if pair[1].kind == "emergency"]
     yield _share("emergencies found", urgent, lambda row, u: u.kind == "emergency")
     yield _share("emergencies that are", called, lambda row, u: row["kind"] == "emergency")
+    offers = [pair for pair in pairs if pair[0]["kind"] == "offer"]
+    yield _share("risk of offers", offers, lambda row, u: row["risk"] == risk_of(u))
+    honest = [pair for pair in offers if pair[0]["risk"] == "low"]
+    yield _share("honest offers called high", honest, lambda _, u: risk_of(u) == "high")
+    dangerous = [pair for pair in offers if pair[0]["risk"] == "high"]
+    yield _share("dangerous offers called low", dangerous, lambda _, u: risk_of(u) == "low")
     yield _flags([pair for pair in pairs if pair[0]["kind"] in FLAGGED])
     yield _share("language", [p for p in pairs if p[0].get("language")], lambda row, u: row["language"] == u.language)
 
