@@ -18,17 +18,18 @@ class Contact:
 
     id: str
     address: Address
+    silent: bool = False
 
 
 def find(connection: Connection, keyring: Keyring, address: Address) -> Contact | None:
     """The row of this address, locked for the rest of the transaction, so that two messages of one person wait for each other."""
     lookup = keyring.lookup(address.channel, address.identifier)
     found = connection.execute(
-        select(addresses.c.id)
+        select(addresses.c.id, addresses.c.silent_since)
         .where(addresses.c.channel == address.channel, addresses.c.lookup == lookup)
         .with_for_update()
-    ).scalar()
-    return Contact(found, address) if found else None
+    ).first()
+    return Contact(found.id, address, silent=found.silent_since is not None) if found else None
 
 
 def find_or_create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:

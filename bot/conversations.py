@@ -16,21 +16,29 @@ from bot.store.tables import conversations
 MOST_DRAFTS = 10_000
 
 
-def load(connection: Connection, keyring: Keyring, contact: Contact) -> Conversation:
+def load(connection: Connection, keyring: Keyring, contact: Contact) -> Conversation | None:
+    """The state of the talk under way, None where there is none."""
     sealed = connection.execute(
         select(conversations.c.sealed_state).where(conversations.c.address_id == contact.id)
     ).scalar()
     if sealed is None:
-        return Conversation()
+        return None
     return Conversation.from_json(json.loads(keyring.open(sealed, _place(contact))))
 
 
 def save(
-    connection: Connection, keyring: Keyring, contact: Contact, conversation: Conversation, now: dt.datetime
+    connection: Connection,
+    keyring: Keyring,
+    contact: Contact,
+    conversation: Conversation,
+    now: dt.datetime,
+    *,
+    begun: bool,
 ) -> None:
+    """`begun`: the talk had no state before this turn."""
     values = {"sealed_state": keyring.seal(json.dumps(conversation.to_json()), _place(contact)), "updated_at": now}
-    changed = connection.execute(update(conversations).where(conversations.c.address_id == contact.id).values(**values))
-    if not changed.rowcount:
+    own = conversations.c.address_id == contact.id
+    if begun or not connection.execute(update(conversations).where(own).values(**values)).rowcount:
         connection.execute(insert(conversations), {"address_id": contact.id, **values})
 
 

@@ -76,14 +76,16 @@ class Processor:
         draft = self._drafts.get(message.address, now)
         inbox_id = inbox.receive(connection, message, contact)
         case_open = cases.open_case_of(connection, contact) is not None
-        conversation = replace(conversations.load(connection, keyring, contact), draft=draft, case_open=case_open)
-        contacts.set_silent(connection, contact, None)
+        known = conversations.load(connection, keyring, contact)
+        conversation = replace(known or Conversation(), draft=draft, case_open=case_open)
+        if contact.silent:
+            contacts.set_silent(connection, contact, None)
         turn = self._policy.respond(conversation, message, reading)
         rendered = [render(reply, CAPABILITIES[message.address.channel]) for reply in turn.replies]
         if any(isinstance(event, ErasureRequested) for event in turn.events):
             self._erase(connection, contact, now)
             return _unstored(contact, inbox_id, rendered), (), True
-        conversations.save(connection, keyring, contact, turn.conversation, now)
+        conversations.save(connection, keyring, contact, turn.conversation, now, begun=known is None)
         self._apply(connection, contact, turn, now)
         messages = outbox.enqueue(
             connection,

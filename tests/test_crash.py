@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ from tests.conftest import ROOT, message
 REPORT = "chị tôi làm ở quán karaoke, chủ giữ giấy tờ và không trả lương 3 tháng nay"
 HELD = "cứu em với, em đang bị nhốt ở Myawaddy"
 CONSENTING = ("menu", REPORT, "1", "đồng ý")
-CRYING = ("menu", HELD)
+CRYING = ("thoat", HELD)  # after "thoat" the address is silent until the next message
 ERASING = ("menu", HELD, "xoa")
 PATIENCE = 60
 IDLE = dt.timedelta(minutes=30)
@@ -80,8 +81,12 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS_OF_A_TURN, ids=_name)
-@pytest.mark.parametrize("talk", [CONSENTING, CRYING], ids=["consent", "cry"])
+@pytest.mark.parametrize(
+    ("talk", "step"),
+    [(CONSENTING, step) for step in STEPS_OF_A_TURN if step[1] != "set_silent"]
+    + [(CRYING, step) for step in STEPS_OF_A_TURN],
+    ids=lambda value: _name(value) if isinstance(value[0], ModuleType | type) else value[0],
+)
 def test_a_turn_that_is_killed_is_handled_once(
     talk: tuple[str, ...], step: Step, moment: str, home: Path, reader: App
 ) -> None:

@@ -657,7 +657,7 @@ def _loads(text: str) -> dict[str, object]:
 def _latest(house: App, to: str = "someone") -> Conversation:
     contact = _contact(house, to)
     with house.database.begin() as connection:
-        return conversations.load(connection, house.database.keyring, contact)
+        return conversations.load(connection, house.database.keyring, contact) or Conversation()
 
 
 def _contact(house: App, to: str = "someone") -> Contact:
