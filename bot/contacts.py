@@ -3,13 +3,19 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from bot.messages import Address
 from bot.store.crypto import Keyring
-from bot.store.database import new_id
+from bot.store.database import insert_unless_there, new_id
 from bot.store.tables import addresses, consents
+
+# What every turn asks is built once.
+_FIND = (
+    select(addresses.c.id, addresses.c.silent_since)
+    .where(addresses.c.channel == bindparam("channel"), addresses.c.lookup == bindparam("lookup"))
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -19,16 +25,13 @@ class Contact:
     id: str
     address: Address
     silent: bool = False
+    new: bool = False
 
 
 def find(connection: Connection, keyring: Keyring, address: Address) -> Contact | None:
     """The row of this address, locked for the rest of the transaction, so that two messages of one person wait for each other."""
     lookup = keyring.lookup(address.channel, address.identifier)
-    found = connection.execute(
-        select(addresses.c.id, addresses.c.silent_since)
-        .where(addresses.c.channel == address.channel, addresses.c.lookup == lookup)
-        .with_for_update()
-    ).first()
+    found = connection.execute(_FIND, {"channel": address.channel, "lookup": lookup}).first()
     return Contact(found.id, address, silent=found.silent_since is not None) if found else None
 
 
@@ -39,22 +42,16 @@ def find_or_create(connection: Connection, keyring: Keyring, address: Address, n
 def _create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:
     """A new row; where another process was faster, that one's."""
     row_id = new_id()
-    try:
-        with connection.begin_nested():
-            row = {
-                "id": row_id,
-                "channel": address.channel,
-                "lookup": keyring.lookup(address.channel, address.identifier),
-                "sealed_identifier": keyring.seal(address.identifier, f"addresses|{row_id}|sealed_identifier"),
-                "created_at": now,
-            }
-            connection.execute(insert(addresses), row)
-    except IntegrityError:
-        faster = find(connection, keyring, address)
-        if faster is None:
-            raise
-        return faster
-    return Contact(row_id, address)
+    row = {
+        "id": row_id,
+        "channel": address.channel,
+        "lookup": keyring.lookup(address.channel, address.identifier),
+        "sealed_identifier": keyring.seal(address.identifier, f"addresses|{row_id}|sealed_identifier"),
+        "created_at": now,
+    }
+    if insert_unless_there(connection, addresses, row):
+        return Contact(row_id, address, new=True)
+    return find_or_create(connection, keyring, address, now)
 
 
 def set_silent(connection: Connection, contact: Contact, since: dt.datetime | None) -> None:

@@ -5,7 +5,7 @@ import json
 import threading
 from collections import OrderedDict
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from bot.contacts import Contact
 from bot.conversation.state import Conversation
@@ -15,12 +15,14 @@ from bot.store.tables import conversations
 
 MOST_DRAFTS = 10_000
 
+_OWN = conversations.c.address_id == bindparam("own")
+_LOAD = select(conversations.c.sealed_state).where(_OWN)
+_CHANGE = update(conversations).where(_OWN)
+
 
 def load(connection: Connection, keyring: Keyring, contact: Contact) -> Conversation | None:
     """The state of the talk under way, None where there is none."""
-    sealed = connection.execute(
-        select(conversations.c.sealed_state).where(conversations.c.address_id == contact.id)
-    ).scalar()
+    sealed = connection.execute(_LOAD, {"own": contact.id}).scalar()
     if sealed is None:
         return None
     return Conversation.from_json(json.loads(keyring.open(sealed, _place(contact))))
@@ -37,8 +39,7 @@ def save(
 ) -> None:
     """`begun`: the talk had no state before this turn."""
     values = {"sealed_state": keyring.seal(json.dumps(conversation.to_json()), _place(contact)), "updated_at": now}
-    own = conversations.c.address_id == contact.id
-    if begun or not connection.execute(update(conversations).where(own).values(**values)).rowcount:
+    if begun or not connection.execute(_CHANGE, {"own": contact.id, **values}).rowcount:
         connection.execute(insert(conversations), {"address_id": contact.id, **values})
 
 

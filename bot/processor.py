@@ -75,8 +75,8 @@ class Processor:
         contact = contacts.find_or_create(connection, keyring, message.address, now)
         draft = self._drafts.get(message.address, now)
         inbox_id = inbox.receive(connection, message, contact)
-        case_open = cases.open_case_of(connection, contact) is not None
-        known = conversations.load(connection, keyring, contact)
+        case_open = not contact.new and cases.open_case_of(connection, contact) is not None
+        known = None if contact.new else conversations.load(connection, keyring, contact)
         conversation = replace(known or Conversation(), draft=draft, case_open=case_open)
         if contact.silent:
             contacts.set_silent(connection, contact, None)

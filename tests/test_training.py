@@ -71,7 +71,7 @@ def test_a_loaded_model_gives_the_same_results(tmp_path: Path, nlu: Path) -> Non
     spelling = Normaliser.from_file(nlu / "teencode.yml")
     for question in QUESTIONS:
         plain = spelling.plain(question)
-        assert _rounded(loaded.classify(plain)[0]) == _rounded(learned.classify(plain)[0])
+        assert _rounded(next(loaded.classify(plain))) == _rounded(next(learned.classify(plain)))
         assert loaded.tagger.read(plain).keys() == learned.tagger.read(plain).keys()
     assert loaded.word_counts == learned.word_counts
 
@@ -81,8 +81,8 @@ def test_learning_twice_gives_the_same_model(tmp_path: Path, nlu: Path) -> None:
     spelling = Normaliser.from_file(nlu / "teencode.yml")
     first, second = (load_or_train(nlu, tmp_path / name, _silent) for name in ("one", "two"))
     for question in QUESTIONS:
-        assert _rounded(first.classify(spelling.plain(question))[0]) == _rounded(
-            second.classify(spelling.plain(question))[0]
+        assert _rounded(next(first.classify(spelling.plain(question)))) == _rounded(
+            next(second.classify(spelling.plain(question)))
         )
 
 
@@ -91,7 +91,7 @@ def test_the_tiny_model_has_learned_something(model: Path, nlu: Path) -> None:
     loaded = EmbeddedClassifier.load(model, fingerprint(nlu))
     assert loaded is not None
     plain = Normaliser.from_file(nlu / "teencode.yml").plain("qua cam làm online lương 1000 đô")
-    labels = loaded.classify(plain)[0].labels
+    labels = next(loaded.classify(plain)).labels
     assert max(labels, key=lambda name: labels[name]) == "offer"
     assert loaded.tagger.read(plain)["unrealistic_pay"].margin > loaded.tagger.read(plain)["no_skills_needed"].margin
 

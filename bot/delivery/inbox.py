@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from bot.contacts import Contact
 from bot.messages import InboundMessage
 from bot.store.database import new_id
 from bot.store.tables import inbox
+
+_EARLIER = select(inbox.c.id, inbox.c.address_id).where(
+    inbox.c.channel == bindparam("channel"), inbox.c.external_id == bindparam("external_id")
+)
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,8 @@ class Earlier:
 
 def earlier(connection: Connection, message: InboundMessage) -> Earlier | None:
     """The row of the same external id, if it came before."""
-    row = connection.execute(
-        select(inbox.c.id, inbox.c.address_id).where(
-            inbox.c.channel == message.address.channel, inbox.c.external_id == message.external_id
-        )
-    ).first()
+    key = {"channel": message.address.channel, "external_id": message.external_id}
+    row = connection.execute(_EARLIER, key).first()
     return Earlier(row.id, row.address_id) if row else None
 
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from bot.contacts import Contact, record_consent
@@ -16,6 +16,7 @@ from bot.store.database import new_id, utc
 from bot.store.tables import case_events, cases
 
 PURPOSE = "help"
+_OPEN = select(cases.c.id).where(cases.c.address_id == bindparam("person"), cases.c.status == "open")
 _REFERENCE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -116,9 +117,7 @@ def _enrich(connection: Connection, case_id: str, more: CaseRequested | CaseExte
 
 
 def open_case_of(connection: Connection, contact: Contact) -> str | None:
-    return connection.execute(
-        select(cases.c.id).where(cases.c.address_id == contact.id, cases.c.status == "open")
-    ).scalar()
+    return connection.execute(_OPEN, {"person": contact.id}).scalar()
 
 
 def erase_cases(connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime) -> None:

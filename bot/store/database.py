@@ -2,9 +2,10 @@
 
 import contextlib
 import datetime as dt
+import functools
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event, insert, select, text
+from sqlalchemy import Connection, Insert, Table, create_engine, event, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -73,6 +75,17 @@ def open_database(url: str, home: Path) -> Database:
 
 def new_id() -> str:
     return secrets.token_hex(16)
+
+
+def insert_unless_there(connection: Connection, table: Table, row: Mapping[str, object]) -> bool:
+    """Whether the row was written: not where one with its unique key is there already."""
+    return connection.execute(_insert_or_nothing(connection.dialect.name, table), row).rowcount == 1
+
+
+@functools.cache
+def _insert_or_nothing(dialect: str, table: Table) -> Insert:
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return statement.on_conflict_do_nothing()
 
 
 def utc(moment: dt.datetime) -> dt.datetime:

@@ -6,7 +6,7 @@ model is two plain files, arrays and JSON: nothing is ever unpickled.
 
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -52,8 +52,8 @@ class Classifier(Protocol):
 
     name: str
 
-    def classify(self, plain: PlainText, *spellings: PlainText) -> tuple[Classification, ...]:
-        """One for each spelling of a message."""
+    def classify(self, plain: PlainText, *spellings: PlainText) -> Iterator[Classification]:
+        """One for each spelling of a message, made when it is asked for."""
         ...
 
 
@@ -202,8 +202,8 @@ class EmbeddedClassifier:
         self._topic_of = np.array([_label_of(answer, labels.classes) for answer in answers.classes])
         self._is_answer = np.array([_is_answer(answer) for answer in answers.classes])
 
-    def classify(self, plain: PlainText, *spellings: PlainText) -> tuple[Classification, ...]:
-        return tuple(self._classify(row) for row in self._features.rows((plain, *spellings)))
+    def classify(self, plain: PlainText, *spellings: PlainText) -> Iterator[Classification]:
+        return map(self._classify, self._features.rows((plain, *spellings)))
 
     def _classify(self, row: Row) -> Classification:
         by_label = self._labels.probabilities(row)

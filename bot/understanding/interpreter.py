@@ -28,6 +28,7 @@ FAIR = 0.05  # ... make an offer or a report of it
 SLIGHT = 0.01  # the chance it takes where nothing is asked
 LITTLE = 0.03
 NEVER = 1.0
+SURE = 0.9  # from here on the diacritics are not asked
 VAGUE = 0.3  # below this the model's best label is hardly more than a guess
 
 FAIR_FOR_A_CHILD = 0.03  # the same where somebody under 18 is concerned and no rule is asked for
@@ -90,8 +91,9 @@ class Interpreter:
         entities = self._entities.read(plain)
         signs = {cue.name: words for cue in self._signs if (words := cue.find(plain))}
         spellings = [PlainText(fold(plain.original), plain.tokens)] + [plain] * (fold(text) != text)
-        folded, *written = self._classifier.classify(*spellings)
-        guess = written[0].mixed_with(folded) if written else folded
+        guesses = self._classifier.classify(*spellings)
+        folded = next(guesses)
+        guess = folded if max(folded.labels.values()) > SURE else next((g.mixed_with(folded) for g in guesses), folded)
         flags = self._flags_of_words(plain, signs, folded, trusted=language in OTHER_SCRIPTS)
         flags = flags_of_figures(entities, flags, signs, self._library.countries)
         if self._is_vouched_for(signs, folded):
