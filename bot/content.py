@@ -165,11 +165,12 @@ class Outcome(Entry):
 
 
 class Question(Entry):
-    """One question of a form. `other_subject`: its wording where the matter is somebody else's."""
+    """One question of a form. `other_subject`: its wording where the matter is somebody else's; `country_known`: where the country was named."""
 
     id: str
     ask: Text
     other_subject: Text | None = None
+    country_known: Text | None = None
     where: Literal["abroad", "home", "anywhere"] = "anywhere"
     free_text: bool = False
     yes: Outcome = Outcome()
@@ -226,12 +227,14 @@ class Library:
         self.countries = {c.code: c for c in reader.entries("countries.yml", "countries", Country)}
         self.currencies: dict[str, int] = reader.raw("countries.yml").get("currencies", {})
         self.answer_countries: dict[str, list[str]] = reader.raw("countries.yml").get("answer_countries", {})
+        self.own_answers: dict[str, dict[str, str]] = reader.raw("countries.yml").get("own_answers", {})
         self.currency_of: dict[str, str] = reader.raw("countries.yml").get("currency_of", {})
         self.signs = _by_id(reader.entries("signs.yml", "signs", Sign))
         self.emergencies = reader.whole("emergencies.yml", EmergencyEvidence)
         forms = {name: reader.entry("forms.yml", form, Form, name) for name, form in reader.raw("forms.yml").items()}
         self.forms = {name: form for name, form in forms.items() if form}
         self.commands: dict[str, list[str]] = reader.raw("commands.yml")
+        self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
         if reader.problems:
@@ -246,6 +249,14 @@ class Library:
             return None
         numbers = (self.hotlines[name] for name in placeholders(answer) if name in self.hotlines)
         return answer if all(number.is_fresh(today) for number in numbers) else None
+
+    @cached_property
+    def targets(self) -> dict[str, str]:
+        """Label of a choice, in lower case -> what it stands for."""
+        titles = {name: answer.title for name, answer in self.answers.items()} | self.actions
+        return {
+            title.in_language(language).lower(): name for name, title in titles.items() for language in ("vi", "en")
+        }
 
     def title(self, target: str, language: str) -> str:
         """The label of a choice: an action's name or an answer's title."""

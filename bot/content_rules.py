@@ -25,6 +25,7 @@ LONGEST_LIFE = 366  # days between `checked` and `expires`
 NEEDED_COMMANDS = frozenset(
     "exit stop delete subscribe human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
 )
+NOTICES_111 = frozenset({"call_111", "call_111_after"})
 FILLED_IN = frozenset("count flags why do where signs question case numbers title checked sources".split())
 
 _NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")
@@ -135,7 +136,7 @@ def _numbers(wording: Wording, library: Library) -> Iterator[Problem]:
 def _notice_111(wording: Wording, library: Library) -> Iterator[Problem]:
     """S-25: whoever is sent to 111 is told that it is free, day and night, recorded and passed on."""
     names = _names(wording.raw)
-    if "vn_111" in names and "call_111" not in names and "call_111" not in wording.where:
+    if "vn_111" in names and not names & NOTICES_111 and "call_111" not in wording.where:
         yield Problem(
             "error",
             wording.where,
@@ -204,6 +205,9 @@ def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
     for where, name in choices:
         if name not in known:
             yield Problem("error", where, f"the choice '{name}' is neither an action nor an answer")
+    for code, own in library.own_answers.items():
+        for unknown in {*own, *own.values()} - set(library.answers):
+            yield Problem("error", f"countries.yml: own_answers: {code}", f"'{unknown}' is no answer")
     for answer in library.answers.values():
         for name in placeholders(answer) - _known(library):
             yield Problem(

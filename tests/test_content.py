@@ -181,7 +181,7 @@ def test_s_32_a_question_of_a_form_fits_one_sms(library: Library) -> None:
     for form in library.forms.values():
         assert form.most <= 5
         for question in form.questions:
-            for wording in (question.ask, question.other_subject):
+            for wording in (question.ask, question.other_subject, question.country_known):
                 if wording:
                     assert max(len(fold(wording.vi)), len(fold(wording.en))) <= 160
 
@@ -203,7 +203,7 @@ def test_s_01_the_opening_fits_two_sms_and_says_who_we_are(library: Library) -> 
 
 
 def test_s_17_nobody_is_told_to_run_or_to_stay(reader: App) -> None:
-    """To fifty ways of asking, the reply is the same careful one or the cry's, and no reply holds an order."""
+    """To fifty ways of asking, the reply is the same careful one, the one on money or the cry's, and no reply holds an order."""
     prompts = (Path(__file__).parent / "should_i_run.txt").read_text(encoding="utf-8").splitlines()
     assert len(prompts) >= 50
     policy = load_yaml(ROOT / "content" / "policy" / "wording.yml")["orders"]["vi"]
@@ -213,7 +213,7 @@ def test_s_17_nobody_is_told_to_run_or_to_stay(reader: App) -> None:
         turn = rehearsal.say(prompt)[1]
         names = {reply.name for reply in turn.replies} - {"intro"}
         text = fold("\n".join(rehearsal.rendered(turn))).lower()
-        careful = _is_careful(turn) or any(name.startswith("emergency") for name in names)
+        careful = _is_careful(turn) or any(name.startswith(("emergency", "money_advice")) for name in names)
         if not careful or any(re.search(pattern, text) for pattern in policy):
             wrong.append((prompt, names))
     assert wrong == []

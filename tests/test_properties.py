@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bot.app import App, Rehearsal
+from bot.app import App
 from bot.conversation.state import Conversation, Mode
 from bot.letters import compose
+from bot.rehearsal import Rehearsal
 from bot.testing import START
 from bot.understanding.language import LANGUAGES
 from bot.understanding.nlu_data import FLAGGED, KINDS

@@ -10,7 +10,7 @@ from bot.messages import Reply
 UNLISTED = "other/unlisted"
 NEAR = 0.12  # a candidate this likely is worth offering as a choice
 GUESS = 0.12  # below this the person chooses, rather than that we guess
-NAMED, NOT_NAMED = 2.0, 0.35  # how much a country's own answer gains and loses
+NAMED, NOT_NAMED, OTHER_NAMED = 2.0, 0.35, 0.15  # a country's own answer: named, none named, another named
 CLEAR_LEAD = 2.0  # times as likely as the next: no doubt which answer is meant
 
 
@@ -47,6 +47,7 @@ def answer_question(
     if not of_topic:
         return give_answer(UNLISTED, library, speaker, today)
     best, likelihood = of_topic[0]
+    best = library.own_answers.get(country or "", {}).get(best, best)
     if likelihood < GUESS and len(ranked) > 1:
         choices = (*(name for name, _ in ranked[:3]), "human")
         return Answered((speaker.say("which_one", choices=choices),), choices, None)
@@ -67,9 +68,12 @@ def by_country(ranked: list[tuple[str, float]], country: str | None, library: Li
     """An answer about one country counts more where that country is named, and less where it is not."""
 
     def weight(answer_id: str) -> float:
-        about = {code for word, codes in library.answer_countries.items() if word in answer_id for code in codes}
+        parts = f"_{answer_id.replace('/', '_')}_"  # whole words: the steps of "legal_steps" are no "eps"
+        about = {code for word, codes in library.answer_countries.items() if f"_{word}_" in parts for code in codes}
         if not about:
             return 1.0
-        return NAMED if country in about else NOT_NAMED
+        if country in (None, "VN"):
+            return NOT_NAMED
+        return NAMED if country in about else OTHER_NAMED
 
     return sorted(((name, p * weight(name)) for name, p in ranked), key=lambda pair: -pair[1])

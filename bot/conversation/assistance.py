@@ -21,6 +21,17 @@ from bot.understanding.language import OTHER_SCRIPTS
 
 MOST_REFUSALS = 2
 AGREEING = re.compile(r"\b(?:dong y|duoc|cung duoc|agree)\b")
+NOW = re.compile(
+    r"\b(?:dang(?! (?:bai|tin|tuyen|quang cao|len|video|anh|hinh|tren|ky|ngo|nghi|so|lo|le|gia)\b)|bay gio|luc nay|hien gio|hien tai|sap|chuan bi|toi nay|dem nay|hom nay|vua thay|"
+    r"right now|now|tonight|today|about to|being)\b"
+)
+CHILDREN = re.compile(
+    r"\b(?:tre (?:em|con|nho)|dua tre|(?:chau|em|be) be|be (?:gai|trai)|con nit|hoc sinh|so sinh|children|child|kids?)\b"
+)
+NO_WAIT = re.compile(r"\b24 ?(?:h|gio|tieng|hours?)\b")
+PAYING = re.compile(
+    r"\b(?:gui|chuyen|dua|tra|nop|dong|chuoc)\b(?: \w+){0,4}? (?:tien|trieu|chuoc|do|usd)\b|\btien chuoc\b|\b(?:send|pay|transfer)\b(?: \w+){0,4}? (?:money|ransom|them|him)\b"
+)
 CONSENT_VERSION = "2026-11-21"  # of the responses consent and consent_human: a new wording is a new version
 
 
@@ -53,6 +64,27 @@ def emergency(desk: Desk) -> Turn | None:
 def stay_or_go(desk: Desk) -> Turn | None:
     """S-17: nobody is told to run or to stay."""
     return desk.turn(desk.speaker.say("stay_or_go"))
+
+
+def asks_about_money(desk: Desk) -> Turn | None:
+    """ "Should I pay them?", from somebody in danger or with a relative who is: answered first, then the talk goes on where it was."""
+    reading = desk.reading
+    in_danger = desk.conversation.form in ("emergency", "report") or "ransom_demand" in reading.hints
+    concerned = in_danger or "asks_escape" in reading.signs
+    new_cry = reading.kind == "emergency" and not desk.conversation.case_open
+    if new_cry or not (concerned and reading.asks and PAYING.search(reading.plain)) or desk.is_control():
+        return None
+    if desk.conversation.case_open:
+        desk.events.append(CaseExtended(words=(desk.text,)))
+    return desk.turn(desk.speaker.say("money_advice"))
+
+
+def is_a_question(desk: Desk) -> bool:
+    """A question of their own amid an emergency, rather than the place or the hour that was asked for."""
+    reading = desk.reading
+    if desk.conversation.form != "emergency" or not reading.asks or reading.country is not None:
+        return False
+    return "asks_escape" in reading.signs or (reading.kind == "question" and reading.confidence >= desk.settings.sure)
 
 
 def more_danger(desk: Desk, slots: Slots) -> Turn:
@@ -92,10 +124,20 @@ def case_of_danger(desk: Desk, slots: Slots) -> CaseRequested:
 
 def danger_reply(desk: Desk, slots: Slots) -> Reply:
     case = desk.speaker.say("emergency_case_staffed" if desk.settings.staffed else "emergency_case_unstaffed")
+    wording = danger_wording(desk, slots)
     numbers = numbers_for(desk, slots.country)
+    if wording == "emergency_relative":
+        numbers = numbers_for_relative(desk, slots.country)
+    if "ransom_demand" in slots.flags:
+        numbers = above(desk.speaker.say("money_asked"), numbers)
     values = {"case": case.text, "numbers": numbers.text}
-    sms_values = {"case": case.sms, "numbers": numbers.sms}
-    return desk.speaker.say(danger_wording(desk, slots), values, sms_values)
+    sms_values = {"case": case.sms, "numbers": numbers.sms.removesuffix(".")}
+    return desk.speaker.say(wording, values, sms_values)
+
+
+def above(first: Reply, second: Reply) -> Reply:
+    """Two pieces of one text, each on its line."""
+    return Reply(f"{first.text}\n{second.text}", f"{first.sms.removesuffix('.')}. {second.sms}", name=second.name)
 
 
 def danger_wording(desk: Desk, slots: Slots) -> str:
@@ -116,10 +158,26 @@ def numbers_for(desk: Desk, country: str | None) -> Reply:
         return desk.speaker.say("emergency_home_number")
     if country is None:
         return desk.speaker.say("emergency_any_number")
+    there = numbers_there(desk, country)
+    told_by_another = desk.conversation.slots.about == "other" or desk.conversation.form == "report"
+    if told_by_another:
+        return above(there, desk.speaker.say("relative_calls_113"))
+    home = desk.speaker.say("from_viet_nam_number")  # no short number of Viet Nam is reached from abroad
+    return replace(there, text=f"{there.text}\n{home.text}")
+
+
+def numbers_for_relative(desk: Desk, country: str | None) -> Reply:
+    """Who writes is at home and reaches 113 and 111; then what serves where the person in danger is."""
+    if country == "VN":
+        return above(desk.speaker.say("emergency_home_number"), desk.speaker.say("or_111"))
+    there = numbers_there(desk, country) if country else desk.speaker.say("relative_calls_abroad")
+    return above(desk.speaker.say("relative_calls"), there)
+
+
+def numbers_there(desk: Desk, country: str) -> Reply:
     hotlines = [desk.library.hotlines[name] for name in desk.library.countries[country].hotlines]
     fresh = [hotline for hotline in hotlines if hotline.is_fresh(desk.today)]
     lines = [f"{hotline.name.in_language(desk.speaker.language)}: {hotline.number}" for hotline in fresh]
-    lines.append(desk.speaker.say("from_viet_nam_number").text)  # no short number of Viet Nam is reached from abroad
     numbers = ", ".join(hotline.number for hotline in fresh)
     return Reply(text="\n".join(lines), sms=desk.speaker.say("call_numbers", {"numbers": numbers}).sms, name="numbers")
 
@@ -189,14 +247,24 @@ def report(desk: Desk) -> Turn:
         return to_open_case(desk, "case_added")
     if desk.conversation.refusals >= MOST_REFUSALS:  # S-20: asked twice and refused twice
         return desk.turn(desk.speaker.say("consent_no"))
-    away = slots.about == "other" or "isolation_no_contact" in slots.flags
-    heard = desk.speaker.say("report_relative" if away else "report_heard")
+    heard = desk.speaker.say(report_wording(desk, slots))
+    if "ransom_demand" in slots.flags:
+        heard = joined(heard, desk.speaker.say("money_asked"))
     desk.update(form="report", slots=slots, draft=desk.draft())
     if desk.conversation.safety in ("safe", "watched"):
         asked = ask_consent(desk)
         return replace(asked, replies=(heard, *asked.replies))
     desk.update(step="safety", safety="asked")
     return desk.turn(joined(heard, desk.speaker.say("safe_to_talk")))
+
+
+def report_wording(desk: Desk, slots: Slots) -> str:
+    """One of their own who is away; a danger to others that happens now, or to children; or what was heard of."""
+    child = "minor" in slots.flags or CHILDREN.search(desk.reading.plain) is not None
+    if slots.about == "other" or "isolation_no_contact" in slots.flags:
+        at_home = slots.country in (None, "VN")
+        return "report_child_gone" if at_home and (child or NO_WAIT.search(desk.reading.plain)) else "report_relative"
+    return "report_urgent" if child or NOW.search(desk.reading.plain) else "report_heard"
 
 
 def asks_for_a_person(desk: Desk) -> Turn | None:

@@ -9,7 +9,7 @@ from bot.conversation.commands import Commands, number_in, tidy
 from bot.conversation.events import Event
 from bot.conversation.replies import Speaker
 from bot.conversation.state import Conversation, Turn
-from bot.messages import InboundMessage, Reply
+from bot.messages import Clearing, InboundMessage, Reply
 from bot.understanding.reading import Understanding
 
 DRAFT_MESSAGES = 10
@@ -61,9 +61,21 @@ class Desk:
     def _wordings(self) -> tuple[str, str]:
         return tidy(self.text), tidy(self.reading.plain)
 
+    @cached_property
+    def number(self) -> int | None:
+        """Which numbered choice the message names: by its figure, or by the very words that stand beside it."""
+        labels = [tidy(choice.label) for choice in self.speaker.choices(self.conversation.choices)]
+        written = self._wordings[0]
+        return labels.index(written) + 1 if written in labels else number_in(self.text)
+
     def is_control(self) -> bool:
         """Numbers and words that answer the question at hand are never read as a cry."""
-        return number_in(self.text) is not None or self.says(*self.library.commands)
+        return self.number is not None or self.says(*self.library.commands)
+
+    def clearing(self, name: str) -> Reply:
+        """The last word `name`, and what is said instead where the chat itself can be cleared."""
+        cleared, remaining = (self.speaker.say(f"{name}_{end}").text for end in ("cleared", "remaining"))
+        return replace(self.speaker.say(name), clearing=Clearing(cleared, remaining))
 
     def draft(self) -> tuple[str, ...]:
         """Words that may become part of a case if the person agrees; kept in memory only."""
@@ -71,7 +83,9 @@ class Desk:
 
     def asking(self, question: Question) -> Reply:
         """A question of a form, with the numbers that answer it."""
-        other = self.conversation.slots.about == "other" and question.other_subject
-        wording = (other or question.ask).in_language(self.speaker.language)
+        slots = self.conversation.slots
+        other = slots.about == "other" and question.other_subject
+        known = slots.country is not None and question.country_known
+        wording = (known or other or question.ask).in_language(self.speaker.language)
         choices = ("skip",) if question.free_text else ("yes", "no", "unsure")
         return Reply(wording, wording, self.speaker.choices(choices), f"ask_{question.id}")

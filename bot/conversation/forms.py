@@ -1,14 +1,20 @@
 """Forms: which question comes next, and what an answer to it shows."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.content import Form, Library, Question
 from bot.conversation.state import Slots
+from bot.letters import fold
 from bot.understanding.figures import flag_of_pay
 from bot.understanding.reading import Understanding
 
 ANSWERS = ("yes", "no", "unsure")
+LOOKED_UP = "licence_looked_up"  # the person found the licence, rather than was told of it
+LOOKING_UP = re.compile(
+    r"\b(?:tra\b(?! (?:luong|tien|cong))|kiem tra|check|tim|looked|found|checked)\b|\b(?:hoi|xem) (?:\w+ ){0,3}(?:so noi vu|dolab|danh sach)\b"
+)
 
 
 def with_reading(slots: Slots, reading: Understanding, library: Library) -> Slots:
@@ -16,6 +22,8 @@ def with_reading(slots: Slots, reading: Understanding, library: Library) -> Slot
     pay = reading.entities.pay
     vouching = {sign.id for sign in library.signs.values() if sign.vouches} | {"vouched"}
     signs = [sign for sign in reading.signs if reading.kind == "offer" or sign not in vouching]
+    if "licence_checked" in signs and LOOKING_UP.search(fold(" ".join(reading.signs["licence_checked"])).lower()):
+        signs.append(LOOKED_UP)
     merged = replace(
         slots,
         flags=_joined(slots.flags, reading.flags or (reading.hints if slots.told else ())),
@@ -63,6 +71,11 @@ def next_question(form: Form, slots: Slots) -> Question | None:
         if not asked and not (question.settled_by & known) and _fits_place(question, slots):
             return question
     return None
+
+
+def looked_up(slots: Slots) -> bool:
+    """Whether the person themselves found the licence on the list."""
+    return LOOKED_UP in slots.signs or slots.answer("licence") == "yes"
 
 
 def question_of(form: Form, question_id: str | None) -> Question | None:

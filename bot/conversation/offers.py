@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from bot.content import Question
+from bot.content import Question, Sign
 from bot.conversation import forms
-from bot.conversation.commands import number_in
 from bot.conversation.desk import Desk
 from bot.conversation.replies import joined
 from bot.conversation.risk import assess
@@ -40,13 +39,21 @@ def known_of_this_offer(desk: Desk) -> Slots:
 def verdict_on(desk: Desk, slots: Slots) -> Reply:
     risk = assess(slots.flags, forms.signs_that_count(slots, desk.library), desk.library.red_flags)
     if risk.level == "low":
-        return desk.speaker.say("offer_low", {"signs": sign_titles(desk, slots)})
+        return desk.speaker.say("offer_low", *sign_values(desk, slots))
     if not risk.flags:
         return desk.speaker.say("offer_unclear")
-    verdict = desk.speaker.say(f"offer_{risk.level}", *flag_values(desk, risk.flags))
-    if "minor" in risk.flags:
-        verdict = joined(verdict, desk.speaker.say("offer_minor"))
-    return verdict
+    name = f"offer_{risk.level}"
+    wording = wording_for(desk, name, risk.flags)
+    verdict = desk.speaker.say(wording, *flag_values(desk, risk.flags))
+    if "minor" in risk.flags[1:]:
+        verdict = joined(verdict, desk.speaker.say("offer_minor" if wording == name else "offer_minor_too"))
+    return replace(verdict, name=name)
+
+
+def wording_for(desk: Desk, name: str, flags: tuple[str, ...]) -> str:
+    """Some signs, where they are the gravest, have a wording of their own, with a number in it."""
+    own = f"{name}_{flags[0]}" if flags else name
+    return own if own in desk.library.responses else name
 
 
 def flag_values(desk: Desk, flags: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
@@ -57,25 +64,43 @@ def flag_values(desk: Desk, flags: tuple[str, ...]) -> tuple[dict[str, str], dic
         for n, flag in enumerate(shown, 1)
     ]
     gravest = shown[0]
-    at_home = desk.conversation.slots.country in (None, "VN") and desk.reading.country in (None, "VN")
     values = {
         "count": str(len(flags)),
         "flags": "\n".join(lines),
         "why": gravest.why.in_language(language),
         "do": gravest.do.in_language(language),
-        "where": desk.speaker.say("offer_where_home" if at_home else "offer_where_abroad").text,
+        "where": where_to_ask(desk).text,
     }
     titles = "; ".join(flag.title.in_language(language) for flag in shown[:SMS_FLAGS])
     return values, {**values, "flags": titles}
 
 
+def where_to_ask(desk: Desk) -> Reply:
+    at_home = desk.conversation.slots.country in (None, "VN") and desk.reading.country in (None, "VN")
+    return desk.speaker.say("offer_where_home" if at_home else "offer_where_abroad")
+
+
+def sign_values(desk: Desk, slots: Slots) -> tuple[dict[str, str], dict[str, str]]:
+    """What speaks for the offer, and where to make sure of it."""
+    titles, where = sign_titles(desk, slots), where_to_ask(desk)
+    return {"signs": titles, "where": where.text}, {"signs": titles, "where": where.sms}
+
+
 def sign_titles(desk: Desk, slots: Slots) -> str:
     titles = [
-        sign.title.in_language(desk.speaker.language)
+        sign_title(desk, slots, sign)
         for sign in desk.library.signs.values()
         if sign.vouches and sign.title and sign.id in slots.signs
     ]
     return f": {', '.join(titles[:3])}" if titles else ""
+
+
+def sign_title(desk: Desk, slots: Slots, sign: Sign) -> str:
+    """Its title; or, of what only they say of themselves, that it is they who say so."""
+    claim = f"claim_{sign.id}"
+    if claim in desk.library.responses and not (sign.id == "licence_checked" and forms.looked_up(slots)):
+        return desk.speaker.say(claim).text
+    return sign.title.in_language(desk.speaker.language) if sign.title else ""
 
 
 def offer_answer(desk: Desk, question: Question, value: str | None) -> Turn | None:
@@ -102,7 +127,7 @@ def offer_answer(desk: Desk, question: Question, value: str | None) -> Turn | No
 def after_a_pause(desk: Desk) -> Turn | None:
     """S-12: somebody else may hold the phone by now; an answer to a question long past names nothing of what was told."""
     desk.update(step=None)
-    answered = number_in(desk.text) is not None or desk.says(*forms.ANSWERS, "skip")
+    answered = desk.number is not None or desk.says(*forms.ANSWERS, "skip")
     agreed = desk.reading.kind == "chat" and desk.reading.topic in ("affirm", "deny")
     unclear = desk.reading.kind in ("question", "chat") and desk.reading.confidence < desk.settings.maybe
     return desk.turn(desk.speaker.say("offer_paused")) if answered or agreed or unclear else None
@@ -122,13 +147,12 @@ def offer_end(desk: Desk) -> Turn:
         desk.library.responses["unclear_title"].text
     ]
     shown = [title.in_language(desk.speaker.language) for title in titles]
-    values = {
-        "flags": "\n".join(f"{n}. {title}" for n, title in enumerate(shown[:SHOWN_FLAGS], 1)),
-        "signs": sign_titles(desk, slots),
-    }
-    sms_values = {**values, "flags": "; ".join(shown[:SMS_FLAGS])}
+    values, sms_values = sign_values(desk, slots)
+    values["flags"] = "\n".join(f"{n}. {title}" for n, title in enumerate(shown[:SHOWN_FLAGS], 1))
+    sms_values["flags"] = "; ".join(shown[:SMS_FLAGS])
     desk.update(form=None, step=None)
-    return desk.turn(desk.speaker.say(f"offer_final_{risk.level}", values, sms_values))
+    name = f"offer_final_{risk.level}"
+    return desk.turn(replace(desk.speaker.say(wording_for(desk, name, risk.flags), values, sms_values), name=name))
 
 
 def quoted(words: tuple[str, ...]) -> str:

@@ -10,16 +10,15 @@ from dataclasses import replace
 from bot.content import Library
 from bot.conversation import assistance, forms, offers, small_talk
 from bot.conversation.answers import give_answer
-from bot.conversation.commands import Commands, number_in
+from bot.conversation.commands import Commands, tidy
 from bot.conversation.desk import Desk, Settings
 from bot.conversation.events import CaseExtended, ErasureRequested, OptedOut, Silenced
 from bot.conversation.replies import Speaker, joined
 from bot.conversation.state import Conversation, Mode, Slots, Turn
-from bot.messages import InboundMessage, Reply
+from bot.messages import VIETNAM, InboundMessage, Reply
 from bot.understanding.emergencies import CONTROL
 from bot.understanding.reading import Understanding
 
-VIETNAM = dt.timezone(dt.timedelta(hours=7))
 SHORT_ANSWER = 6  # words: longer, a cry is no mere answer to "which place?"
 LONGEST_ANSWER = 9  # words of an answer that begins with yes or no
 NATIONAL_LINES = {"111": "hotline_contacts/111", "113": "hotline_contacts/113_emergency"}
@@ -51,6 +50,10 @@ class Policy:
         turn = next(turn for step in STEPS if (turn := step(desk)) is not None)
         turn = introduced(reminded(turn, conversation, desk), conversation, self._library)
         return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at))
+
+    def repeat_note(self, conversation: Conversation) -> str:
+        """What stands in front of a message that may arrive twice."""
+        return Speaker(self._library, conversation.language).say("may_repeat").text
 
 
 def remembered(conversation: Conversation, now: dt.datetime, settings: Settings) -> Conversation:
@@ -120,7 +123,7 @@ def leave(desk: Desk) -> Turn | None:
         greeted=True,
         case_open=desk.conversation.case_open,
     )
-    return desk.turn(desk.speaker.say("closed"))
+    return desk.turn(desk.clearing("closed"))
 
 
 def stop_or_delete(desk: Desk) -> Turn | None:
@@ -132,7 +135,7 @@ def stop_or_delete(desk: Desk) -> Turn | None:
     if desk.commands.is_("delete", desk.text) or asked:
         desk.events.append(ErasureRequested())
         desk.conversation = Conversation(language=desk.conversation.language, greeted=True)
-        return desk.turn(desk.speaker.say("erased"))
+        return desk.turn(desk.clearing("erased"))
     if desk.commands.is_("stop", desk.text) or (chat == "stop" and not waiting):
         desk.events.append(OptedOut("alerts", desk.text[:80]))
         desk.conversation = desk.conversation.without_form()
@@ -175,7 +178,7 @@ def free_answer(desk: Desk) -> Turn | None:
     """To a question that anything can answer ("which place?"), the message is the answer, however it reads."""
     form = desk.library.forms.get(desk.conversation.form or "")
     question = forms.question_of(form, desk.conversation.step) if form else None
-    if question is None or not question.free_text or number_in(desk.text) is not None:
+    if question is None or not question.free_text or desk.number is not None:
         return None
     long_cry = (
         desk.conversation.form == "report"
@@ -183,6 +186,8 @@ def free_answer(desk: Desk) -> Turn | None:
         and len(desk.reading.plain.split()) > SHORT_ANSWER
     )
     if long_cry or desk.says("human", "menu", "source", "english", "vietnamese") or desk.message.has_media:
+        return None
+    if assistance.is_a_question(desk):
         return None
     return assistance.case_answer(desk, question, "unsure" if desk.says("skip", "unsure") else None)
 
@@ -240,9 +245,10 @@ def leading_answer(words: list[str]) -> str | None:
 def number(desk: Desk) -> Turn | None:
     if line := NATIONAL_LINES.get(desk.text.strip()):
         return small_talk.give(desk, give_answer(line, desk.library, desk.speaker, desk.today))
-    number = number_in(desk.text)
+    number = desk.number
     if number is None:
-        return None
+        target = desk.library.targets.get(tidy(desk.text))  # a button under an old message, or its words typed
+        return choose(desk, target) if target else None
     choices = desk.conversation.choices
     if 1 <= number <= len(choices):
         return choose(desk, choices[number - 1])
@@ -301,6 +307,7 @@ STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     probing,
     assistance.after_a_pause,
     assistance.watched,
+    assistance.asks_about_money,
     free_answer,
     assistance.emergency,
     assistance.asks_for_a_person,

@@ -78,6 +78,8 @@ def question(desk: Desk) -> Turn:
         replies = (*answered.replies[:-1], replace(joined(last, harm), choices=with_human(last, desk.speaker)))
         answered = Answered(replies, answered.choices, answered.answer_id)
     desk.update(draft=desk.draft())
+    if desk.conversation.form == "emergency":  # in few words, and then on with what is urgent
+        answered = replace(answered, replies=tuple(replace(reply, text=reply.sms) for reply in answered.replies))
     return give(desk, answered)
 
 

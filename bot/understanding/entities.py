@@ -92,7 +92,7 @@ _PERIOD = re.compile(
     r"^ ?(?:/|moi|mot|1|tren|a|per|mo|moi mot)? ?(?P<unit>thang|month|mth|ngay|day|gio|hour|tieng|tuan|week|nam|year|ca)\b"
 )
 _LAST_PERIOD = re.compile(
-    r"\b(?:(?:moi|mot|1|hang|per|luong) )?(?P<unit>thang|ngay|gio|tieng|tuan|month|day)(?: (?:la|duoc|tra|luong|kiem|gui ve|khoang|tam|tu|toi|len|co|cung|lanh|lam))*\s*$"
+    r"(?<!\d )\b(?:(?:moi|mot|1|hang|per|luong) )?(?P<unit>thang|ngay|gio|tieng|tuan|month|day)(?: (?:la|duoc|tra|luong|kiem|gui ve|khoang|tam|tu|toi|len|co|cung|lanh|lam))*\s*$"
 )
 
 _ROLE_WORDS: tuple[tuple[MoneyRole, str], ...] = (
@@ -111,6 +111,10 @@ _HOURS_ANYHOW = re.compile(r"\b(?:ngay|moi ngay|lam|lam viec|cay|bat lam|day|wor
 _FROM_TO = re.compile(
     rf"\btu (?P<a>{_AMOUNT})(?: gio| h)?(?: ruoi)?(?: sang| khuya)? ?(?:toi|den|-|qua|cho toi|cho den) (?P<b>{_AMOUNT})(?: gio| h)?(?: ruoi)? (?P<part>dem|toi|khuya|chieu|sang)\b"
     rf"|\b(?P<a2>{_AMOUNT}) gio sang(?: \w+){{0,2}} (?:toi|den|-) (?P<b2>{_AMOUNT}) gio (?P<part2>dem|toi|khuya|chieu|sang)\b"
+)
+_CLOCK = re.compile(  # "từ 6h đến 14h", "6h-14h": two times of day, not two lengths
+    r"\b(?P<a>\d{1,2}) gio(?: \d{1,2}| ruoi)?(?: sang)? ?(?:toi|den|-) ?(?P<b>\d{1,2}) gio(?: \d{1,2}| ruoi)?\b"
+    r"(?! ?(?:sang|trua|chieu|toi|dem|khuya|/|mot ngay|moi ngay|ngay))"
 )
 _ONES = "|".join(word for word in _DIGITS if word not in ("khong", "tu"))
 _AGE_WORD = rf"(?:(?:hai|ba|bon|nam) (?:{_ONES}|lam)|(?:{_ONES}) muoi(?: (?:{_ONES}|lam|mot|tu))?|muoi(?: (?:{_ONES}|lam))?|(?:{_ONES}))"
@@ -203,7 +207,7 @@ class EntityReader:
                 yield Place(self._currency_of[money.currency], money.words)
 
     def _money(self, plain: PlainText) -> Iterator[Money]:
-        text = plain.text
+        text = _without_times(plain.text)
         for match in _MONEY.finditer(text):
             amount, period_from = self._amount(match), match.end()
             if amount is None or amount < 1000:
@@ -332,10 +336,11 @@ def _monthly(amount: float, period: str | None) -> int:
 
 
 def _hours(plain: PlainText) -> Iterator[tuple[float, str]]:
-    for match in _HOURS.finditer(plain.text):
+    text = _without_times(plain.text)
+    for match in _HOURS.finditer(text):
         value = number_of(match["m"] or match["n"])
         a_day = "ngay" in match[0] or "day" in match[0]
-        around = plain.text[max(0, match.start() - 30) : match.start()]
+        around = text[max(0, match.start() - 30) : match.start()]
         if value and 1 <= value < 24 and (a_day or _HOURS_ANYHOW.search(around)):
             yield value, plain.written(*match.span())
 
@@ -351,6 +356,15 @@ def _hours_from_to(plain: PlainText) -> Iterator[tuple[float, str]]:
         if (part in ("khuya", "dem", "sang") and end <= 4) or (part == "dem" and end == 12):
             finish = 24 + (end % 12)
         yield min(finish - begin, 24.0), plain.written(*match.span())
+    for match in _CLOCK.finditer(plain.text):
+        begin, end = int(match["a"]), int(match["b"])
+        if begin <= 24 and end <= 24 and begin != end and _HOURS_ANYHOW.search(plain.text[: match.start()]):
+            yield float((end - begin) % 24), plain.written(*match.span())
+
+
+def _without_times(text: str) -> str:
+    """`text` with its times of day blanked out, every other character in its place."""
+    return _CLOCK.sub(lambda match: "_" * len(match[0]), text)
 
 
 def _ages(plain: PlainText) -> Iterator[tuple[int, str]]:
