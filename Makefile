@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 SAY := @printf '%s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check bench format lock clean
+.PHONY: help setup setup-dev run test check bench soak format lock clean
 
 help:
 	$(SAY) 'make run     set up, then serve the web chat on http://127.0.0.1:8000' \
 	       'make test    set up, then lint, types and all tests' \
 	       'make check   look over content, nlu data, configuration and database' \
 	       'make bench   measure speed and memory' \
+	       'make soak    kill web and workers a hundred times while they deliver (minutes)' \
 	       'make format  put the code into its form'
 
 setup: $(VENV)/run.stamp
@@ -48,6 +49,10 @@ check: setup
 
 bench: setup-dev
 	@$(BIN)/python -m bench
+
+soak: setup-dev
+	@$(BIN)/python -m tests.soak --database sqlite
+	@$(BIN)/python -m tests.soak --database postgresql
 
 format: setup-dev
 	@$(BIN)/ruff check --quiet --fix .

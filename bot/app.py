@@ -2,28 +2,27 @@
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import yaml
 
-from bot.channels.base import CAPABILITIES
+from bot.channels.base import Channel
 from bot.config import Config
 from bot.content import Library, load_yaml
-from bot.conversation.desk import Settings
-from bot.conversation.policy import Policy
-from bot.conversation.risk import Risk, assess
-from bot.conversation.state import Conversation, Turn
-from bot.delivery.render import render
+from bot.delivery.pace import Pace
 from bot.errors import ConfigError
-from bot.messages import Address, InboundMessage
-from bot.processor import Processor
 from bot.store.database import Database, open_database
-from bot.understanding.classifier import EmbeddedClassifier
-from bot.understanding.interpreter import Interpreter
-from bot.understanding.normalise import Normaliser
-from bot.understanding.reading import Understanding
-from bot.understanding.training import load_or_train
+
+if TYPE_CHECKING:  # each part comes with its libraries when it is first needed: a process that only sends stays small
+    from bot.channels.telegram import TelegramChannel
+    from bot.conversation.policy import Policy
+    from bot.conversation.risk import Risk
+    from bot.processor import Processor
+    from bot.rehearsal import Rehearsal
+    from bot.understanding.classifier import EmbeddedClassifier
+    from bot.understanding.interpreter import Interpreter
+    from bot.understanding.reading import Understanding
 
 MODEL_FOLDER = "model"
 REPORTING_POLICY = "policy/reporting.yml"
@@ -45,11 +44,16 @@ class App:
         return Library(self.config.content_folder)
 
     @cached_property
-    def classifier(self) -> EmbeddedClassifier:
+    def classifier(self) -> "EmbeddedClassifier":
+        from bot.understanding.training import load_or_train
+
         return load_or_train(self.config.nlu_folder, self.config.home / MODEL_FOLDER, self._progress)
 
     @cached_property
-    def interpreter(self) -> Interpreter:
+    def interpreter(self) -> "Interpreter":
+        from bot.understanding.interpreter import Interpreter
+        from bot.understanding.normalise import Normaliser
+
         normaliser = Normaliser.from_file(self.config.nlu_folder / "teencode.yml", self.classifier.word_counts)
         longest = self.config.bot.conversation.longest_text
         return Interpreter(
@@ -57,7 +61,10 @@ class App:
         )
 
     @cached_property
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
+        from bot.conversation.desk import Settings
+        from bot.conversation.policy import Policy
+
         bot = self.config.bot
         return Policy(
             self.library,
@@ -70,8 +77,10 @@ class App:
             ),
         )
 
-    def risk_of(self, reading: Understanding) -> Risk | None:
+    def risk_of(self, reading: "Understanding") -> "Risk | None":
         """How risky the offer in one message is, by its own words; None where it is no offer."""
+        from bot.conversation.risk import assess
+
         if reading.kind != "offer":
             return None
         return assess(reading.flags, reading.signs, self.library.red_flags).level
@@ -81,12 +90,52 @@ class App:
         return open_database(self.config.database_url, self.config.home)
 
     @cached_property
-    def processor(self) -> Processor:
+    def processor(self) -> "Processor":
+        from bot.processor import Processor
+
         life = dt.timedelta(minutes=self.config.bot.conversation.idle_minutes)
         return Processor(self.interpreter, self.policy, self.database, life)
 
+    # -- channels ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def telegram(self) -> "TelegramChannel | None":
+        """None where no token is set."""
+        token = self.config.secrets.telegram_token
+        settings = self.config.bot.telegram
+        if token is None:
+            return None
+        from bot.channels.telegram import TelegramChannel
+
+        return TelegramChannel(token.get_secret_value(), api=settings.api, proxy=settings.proxy)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The ways out that are configured."""
+        return (self.telegram,) if self.telegram else ()
+
+    def pace_of(self, channel: str) -> Pace:
+        """How fast messages may leave by one of `channels`."""
+        settings = {"telegram": self.config.bot.telegram}[channel]
+        return Pace(settings.per_second, settings.chat_interval, settings.burst)
+
+    @property
+    def telegram_secret(self) -> str:
+        """What Telegram must show at our webhook; nobody has to choose or keep it."""
+        return self.database.keyring.derived("telegram webhook")
+
+    @property
+    def telegram_menu(self) -> dict[str | None, dict[str, str]]:
+        """Commands for those whose Telegram is in English, and for everybody else."""
+        menu = self.library.telegram_menu
+        return {
+            shown: {name: texts[key] for name, texts in menu.items()} for shown, key in ((None, "vi"), ("en", "en"))
+        }
+
     def rehearsal(self, channel: str = "terminal") -> "Rehearsal":
         """A talk with the real engine that leaves no trace."""
+        from bot.rehearsal import Rehearsal
+
         return Rehearsal(self.interpreter, self.policy, channel)
 
     def missing_reporting_policy(self) -> bool:
@@ -106,29 +155,3 @@ class App:
                 f"{self.config.content_folder / REPORTING_POLICY} is missing: the organisation's lawyer must fill it "
                 "(docs/deployer.md) before bot.deployment may be production."
             )
-
-
-@dataclass
-class Rehearsal:
-    """One person's talk, in memory only: for `ask`, the simulator and the dialog tests."""
-
-    interpreter: Interpreter
-    policy: Policy
-    channel: str = "terminal"
-    conversation: Conversation = field(default_factory=Conversation)
-    sent: int = 0
-
-    def say(self, text: str, at: dt.datetime | None = None, *, has_media: bool = False) -> tuple[Understanding, Turn]:
-        """What was understood, and the whole turn."""
-        self.sent += 1
-        message = InboundMessage(
-            Address(self.channel, "rehearsal"), str(self.sent), text, at or dt.datetime.now(dt.UTC), has_media
-        )
-        reading = self.interpreter.read(text)
-        turn = self.policy.respond(self.conversation, message, reading)
-        self.conversation = turn.conversation
-        return reading, turn
-
-    def rendered(self, turn: Turn) -> list[str]:
-        """The replies as the channel's text."""
-        return [render(reply, CAPABILITIES[self.channel]).text for reply in turn.replies]

@@ -1,4 +1,4 @@
-"""banduong: chat | ask | serve | cases | train | evaluate | check | purge."""
+"""banduong: chat | ask | serve | worker | cases | deliveries | letters | train | evaluate | check | purge."""
 
 import datetime as dt
 import io
@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.exceptions
@@ -19,17 +19,15 @@ from bot import __version__
 from bot.app import App
 from bot.channels.sms_text import sms_text
 from bot.config import Config, load_config
-from bot.content_rules import check_content
-from bot.conversation.policy import VIETNAM
-from bot.conversation.risk import escalation
-from bot.conversation.state import Turn
+from bot.delivery import dead_letters, outbox
 from bot.errors import BanDuongError, ContentError, UsageError
 from bot.hotline import cases as hotline_cases
 from bot.jobs import purge as purge_store
-from bot.messages import Address, InboundMessage
-from bot.nlu_rules import check_nlu
-from bot.understanding.evaluate import evaluate as evaluate_rows
-from bot.understanding.reading import Understanding
+from bot.messages import VIETNAM, Address, InboundMessage
+
+if TYPE_CHECKING:
+    from bot.conversation.state import Turn
+    from bot.understanding.reading import Understanding
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 out = Console(highlight=False, soft_wrap=True, markup=False)
@@ -122,7 +120,9 @@ def _ask_one(house: App, row_id: object, text: str, channel: str) -> tuple[dict[
     return {"id": row_id, **_labels(house, reading), "reply": replies}, replies
 
 
-def _labels(house: App, reading: Understanding) -> dict[str, Any]:
+def _labels(house: App, reading: "Understanding") -> dict[str, Any]:
+    from bot.conversation.risk import escalation
+
     risk = house.risk_of(reading)
     return {
         "language": reading.language,
@@ -180,7 +180,7 @@ def _button_line(buttons: tuple[str, ...]) -> str:
     return " · ".join(f"{number} {label}" for number, label in enumerate(buttons, 1))
 
 
-def _heard(text: str, turn: Turn) -> dict[str, Any]:
+def _heard(text: str, turn: "Turn") -> dict[str, Any]:
     heard: dict[str, Any] = {"say": text, "hear": [reply.name for reply in turn.replies]}
     if turn.events:
         heard["events"] = [type(event).__name__ for event in turn.events]
@@ -192,11 +192,22 @@ def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on", min=1, max=65535)] = None,
+    only: Annotated[str | None, typer.Option(help="web: leave sending to `banduong worker`")] = None,
 ) -> None:
-    """Serve the web chat."""
+    """Serve the web chat and the channels that are configured."""
     from bot.web.server import run
 
-    run(_house(context), host=host, port=port, say=_say)
+    if only not in (None, "web"):
+        raise UsageError("--only knows one part: web.")
+    run(_house(context), host=host, port=port, send=only is None, say=_say)
+
+
+@app.command()
+def worker(context: typer.Context) -> None:
+    """Send what waits in the outbox. Any number of workers may run, beside `banduong serve --only web`."""
+    from bot.service import work
+
+    work(_house(context))
 
 
 cases_app = typer.Typer(no_args_is_help=True, help="The hotline cases, until the console comes.", rich_markup_mode=None)
@@ -241,6 +252,61 @@ def _mark(value: bool) -> str:
 
 
 @app.command()
+def deliveries(context: typer.Context) -> None:
+    """What became of outgoing messages: how many stand where, and which nobody can be sure of."""
+    with _house(context).database.begin() as connection:
+        counted, doubtful = outbox.counts(connection), outbox.doubtful(connection)
+    table = Table("channel", "status", "messages", box=None)
+    for (channel, status), count in sorted(counted.items()):
+        table.add_row(channel, status, str(count))
+    out.print(table if counted else "Nothing was sent in the last two days.")
+    for row in doubtful:
+        when = row.created_at.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M")
+        out.print(f"{when}  {row.channel}  {row.lane}  {row.status}  {row.error or '-'}  {row.id[:8]}")
+
+
+letters_app = typer.Typer(no_args_is_help=True, help="What arrived and could not be read.", rich_markup_mode=None)
+app.add_typer(letters_app, name="letters")
+LetterId = Annotated[str, typer.Argument(help="the letter, as in the list")]
+
+
+@letters_app.command("list")
+def letters_list(context: typer.Context) -> None:
+    """Dead letters that nobody has played again. They are kept for three days."""
+    with _house(context).database.begin() as connection:
+        found = dead_letters.waiting(connection)
+    for letter in found:
+        out.print(
+            f"{letter.id[:8]}  {letter.received_at.astimezone(VIETNAM):%Y-%m-%d %H:%M}  {letter.channel}  {letter.reason}"
+        )
+    if not found:
+        out.print("There are no dead letters.")
+
+
+@letters_app.command("show")
+def letters_show(context: typer.Context, letter: LetterId) -> None:
+    """One dead letter as it came. It may hold what a person wrote."""
+    out.print(_letter(_house(context), letter).body)
+
+
+@letters_app.command("replay")
+def letters_replay(context: typer.Context, letter: LetterId) -> None:
+    """Read it again, after an upgrade that can. It is answered once, like any message."""
+    from bot.service import replay
+
+    house = _house(context)
+    out.print("answered" if replay(house, _letter(house, letter)) else "there was nothing to answer")
+
+
+def _letter(house: App, start_of_id: str) -> dead_letters.DeadLetter:
+    with house.database.begin() as connection:
+        found = dead_letters.opened(connection, house.database.keyring, start_of_id)
+    if found is None:
+        raise UsageError(f"There is no one letter {start_of_id}: see `banduong letters list`.")
+    return found
+
+
+@app.command()
 def train(context: typer.Context) -> None:
     """Learn from nlu/data and keep the model."""
     house = _house(context)
@@ -254,6 +320,8 @@ def evaluate(
     rows: Annotated[Path | None, typer.Argument(help="labelled rows; default nlu/eval/unseen.jsonl")] = None,
 ) -> None:
     """Measure the understanding on labelled messages that it never learned from."""
+    from bot.understanding.evaluate import evaluate as evaluate_rows
+
     house = _house(context)
     path = rows or house.config.nlu_folder / "eval" / "unseen.jsonl"
     table = Table("measure", "value", "of", box=None)
@@ -268,6 +336,9 @@ def check(
     today: Annotated[str | None, typer.Option(help="as if it were this day, YYYY-MM-DD")] = None,
 ) -> None:
     """Look over content, nlu data, configuration and database; every error names file, entry and mend."""
+    from bot.content_rules import check_content
+    from bot.nlu_rules import check_nlu
+
     house = _house(context)
     day = _day(today) if today else dt.datetime.now(VIETNAM).date()
     problems = [*check_content(house.library, day), *check_nlu(house.config.nlu_folder, house.library)]

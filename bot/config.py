@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from bot.content import load_yaml
 from bot.errors import ConfigError
@@ -44,6 +44,25 @@ class WebConfig(Section):
     training_phone: Literal["trial", "always", "never"] = Field("trial", description="when /simulator is served")
 
 
+class TelegramConfig(Section):
+    """Used where BANDUONG_TELEGRAM_TOKEN is set."""
+
+    webhook: str | None = Field(
+        None,
+        pattern="^https?://[^/]+$",
+        description="https://HOST where Telegram reaches us; without it we ask (polling)",
+    )
+    api: str = Field("https://api.telegram.org", pattern="^https?://[^/]+$")
+    proxy: str | None = None
+    per_second: float = Field(25, gt=0, le=1000)
+    chat_interval: float = Field(1.25, ge=0, le=60, description="seconds between two messages to one person ...")
+    burst: int = Field(3, ge=1, le=20, description="... after so many at once")
+
+
+class DeliveryConfig(Section):
+    lease_seconds: float = Field(30, ge=3, le=300, description="after so long without a word a sender counts as lost")
+
+
 class BotConfig(Section):
     deployment: Literal["trial", "production"] = "trial"
     content: Path = Path("content")
@@ -51,11 +70,21 @@ class BotConfig(Section):
     conversation: ConversationConfig = ConversationConfig()
     hotline: HotlineConfig = HotlineConfig()
     web: WebConfig = WebConfig()
+    delivery: DeliveryConfig = DeliveryConfig()
+    telegram: TelegramConfig = TelegramConfig()
 
     @property
     def serves_training_phone(self) -> bool:
         """It shows which signs a text sets off, which helps those who lure people as well."""
         return self.web.training_phone in ("always", self.deployment)
+
+
+class Secrets(BaseModel):
+    """From the environment alone; never shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    telegram_token: SecretStr | None = None
 
 
 class Config(BaseModel):
@@ -67,6 +96,7 @@ class Config(BaseModel):
     home: Path
     database_url: str
     bot: BotConfig
+    secrets: Secrets = Secrets()
     nlu_pipeline: tuple[Any, ...] = ()
 
     @property
@@ -89,7 +119,8 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
     except ValidationError as error:
         raise ConfigError("\n".join(_sentence(path, problem) for problem in error.errors())) from None
     url = environment.get(DATABASE_VARIABLE) or f"sqlite:///{home / 'banduong.db'}"
-    return Config(root=root, home=home, database_url=url, bot=section)
+    given = {name: environment.get(f"BANDUONG_{name.upper()}") or None for name in Secrets.model_fields}
+    return Config(root=root, home=home, database_url=url, bot=section, secrets=Secrets.model_validate(given))
 
 
 def _read(path: Path) -> dict[str, Any]:

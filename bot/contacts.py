@@ -3,16 +3,16 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from bot.messages import Address
 from bot.store.crypto import Keyring
-from bot.store.database import insert_unless_there, new_id
-from bot.store.tables import addresses, consents
+from bot.store.database import insert_unless_there, new_id, utc
+from bot.store.tables import addresses, cases, consents, conversations, inbox, outbox, pace
 
 # What every turn asks is built once.
 _FIND = (
-    select(addresses.c.id, addresses.c.silent_since)
+    select(addresses)
     .where(addresses.c.channel == bindparam("channel"), addresses.c.lookup == bindparam("lookup"))
     .with_for_update()
 )
@@ -25,6 +25,9 @@ class Contact:
     id: str
     address: Address
     silent: bool = False
+    unreachable: bool = False
+    leaving: bool = False
+    created_at: dt.datetime | None = None
     new: bool = False
 
 
@@ -32,7 +35,16 @@ def find(connection: Connection, keyring: Keyring, address: Address) -> Contact 
     """The row of this address, locked for the rest of the transaction, so that two messages of one person wait for each other."""
     lookup = keyring.lookup(address.channel, address.identifier)
     found = connection.execute(_FIND, {"channel": address.channel, "lookup": lookup}).first()
-    return Contact(found.id, address, silent=found.silent_since is not None) if found else None
+    if found is None:
+        return None
+    return Contact(
+        found.id,
+        address,
+        silent=found.silent_since is not None,
+        unreachable=found.unreachable_since is not None,
+        leaving=found.leaving_since is not None,
+        created_at=utc(found.created_at),
+    )
 
 
 def find_or_create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:
@@ -54,9 +66,34 @@ def _create(connection: Connection, keyring: Keyring, address: Address, now: dt.
     return find_or_create(connection, keyring, address, now)
 
 
-def set_silent(connection: Connection, contact: Contact, since: dt.datetime | None) -> None:
-    """S-03: from now on (or no longer) nothing may go out to this address before the person writes."""
+def set_silent(connection: Connection, contact: Contact, since: dt.datetime) -> None:
+    """S-03: from now on nothing may go out to this address before the person writes."""
     connection.execute(update(addresses).where(addresses.c.id == contact.id).values(silent_since=since))
+
+
+def set_unreachable(connection: Connection, contact: Contact, since: dt.datetime) -> None:
+    """The provider says that nothing can reach this address; what the person writes next proves it wrong."""
+    connection.execute(update(addresses).where(addresses.c.id == contact.id).values(unreachable_since=since))
+
+
+def heard_from(connection: Connection, contact: Contact) -> None:
+    """The person has written: the address is neither silent nor out of reach nor about to be forgotten."""
+    connection.execute(
+        update(addresses)
+        .where(addresses.c.id == contact.id)
+        .values(silent_since=None, unreachable_since=None, leaving_since=None)
+    )
+
+
+def move(connection: Connection, keyring: Keyring, contact: Contact, identifier: str) -> None:
+    """The same person under another identifier; nothing changes where that one is known already."""
+    lookup = keyring.lookup(contact.address.channel, identifier)
+    taken = select(addresses.c.id).where(addresses.c.channel == contact.address.channel, addresses.c.lookup == lookup)
+    if connection.execute(taken).first() is None:
+        sealed = keyring.seal(identifier, f"addresses|{contact.id}|sealed_identifier")
+        connection.execute(
+            update(addresses).where(addresses.c.id == contact.id).values(lookup=lookup, sealed_identifier=sealed)
+        )
 
 
 def record_consent(
@@ -107,7 +144,30 @@ def has_consented(connection: Connection, contact: Contact, purpose: str) -> boo
 
 def forget(connection: Connection, contact: Contact, now: dt.datetime) -> None:
     """Removes the address and everything that hangs on it. Of consents only date and purpose remain, without the person."""
+    _unsay_consents(connection, contact, now)
+    connection.execute(delete(addresses).where(addresses.c.id == contact.id))
+
+
+def forget_but_for_a_word(connection: Connection, contact: Contact, now: dt.datetime) -> None:
+    """The same where the confirmation still has to be sent: a bare address stays until then (`drop_departed`)."""
+    _unsay_consents(connection, contact, now)
+    for table in (consents, inbox, cases):
+        connection.execute(update(table).where(table.c.address_id == contact.id).values(address_id=None))
+    for table in (conversations, outbox, pace):
+        connection.execute(delete(table).where(table.c.address_id == contact.id))
+    row = {"silent_since": None, "unreachable_since": None, "leaving_since": now, "created_at": now}
+    connection.execute(update(addresses).where(addresses.c.id == contact.id).values(**row))
+
+
+def drop_departed(connection: Connection) -> int:
+    """Removes the addresses whose last word has left, or never will; how many."""
+    waiting = exists().where(
+        outbox.c.address_id == addresses.c.id, outbox.c.status.in_(["queued", "claimed", "sending"])
+    )
+    return connection.execute(delete(addresses).where(addresses.c.leaving_since.is_not(None), ~waiting)).rowcount
+
+
+def _unsay_consents(connection: Connection, contact: Contact, now: dt.datetime) -> None:
     connection.execute(
         update(consents).where(consents.c.address_id == contact.id).values(sealed_words=None, withdrawn_at=now)
     )
-    connection.execute(delete(addresses).where(addresses.c.id == contact.id))

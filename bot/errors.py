@@ -8,6 +8,7 @@ BanDuongError
 ├── StoreError         the database cannot be used
 │   ├── SchemaError    it belongs to another version
 │   └── KeyringError   the keys are missing, unreadable or wrong
+├── ChannelError       a provider does not answer or refuses us; `lasting` where waiting is no use
 ├── AddressInUseError  the port is taken
 └── UsageError         a command was called in a way it cannot work
 
@@ -53,6 +54,13 @@ class SchemaError(StoreError):
 
 class KeyringError(StoreError):
     exit_status = 2
+
+
+class ChannelError(BanDuongError):
+    def __init__(self, text: str, *, lasting: bool = False, retry_after: float = 0.0) -> None:
+        super().__init__(text)
+        self.lasting = lasting
+        self.retry_after = retry_after
 
 
 class AddressInUseError(BanDuongError):

@@ -2,14 +2,18 @@
 
 import datetime as dt
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from bot import conversations
+from bot.delivery import dead_letters
 from bot.store.database import Database
-from bot.store.tables import cases, inbox, outbox
+from bot.store.tables import cases, inbox, outbox, pace, receipts
 
-OUTBOX_LIFE = dt.timedelta(hours=24)  # after the final status
+OUTBOX_LIFE = dt.timedelta(hours=24)  # of a text, after the final status
 INBOX_LIFE = dt.timedelta(days=7)  # how long a repeated external id is recognised
+ID_LIFE = dt.timedelta(hours=48)  # a provider's id: so long its messages can be deleted
+PACE_LIFE = dt.timedelta(minutes=10)
+DEAD_LETTER_LIFE = dt.timedelta(days=3)
 CASE_LIFE = dt.timedelta(days=90)  # after closing
 
 
@@ -19,10 +23,20 @@ def purge(database: Database, now: dt.datetime, idle: dt.timedelta) -> dict[str,
         old_cases = select(cases.c.id).where(cases.c.status != "open", cases.c.updated_at < now - CASE_LIFE)
         removed = {
             "conversations": conversations.purge_idle(connection, now - idle),
-            "outbox": connection.execute(delete(outbox).where(outbox.c.done_at < now - OUTBOX_LIFE)).rowcount,
+            "outbox": _forget_texts(connection, now - OUTBOX_LIFE),
+            "dead letters": dead_letters.purge(connection, now - DEAD_LETTER_LIFE),
             "inbox": connection.execute(delete(inbox).where(inbox.c.received_at < now - INBOX_LIFE)).rowcount,
             "cases": connection.execute(delete(cases).where(cases.c.id.in_(old_cases))).rowcount,
         }
+        connection.execute(delete(outbox).where(outbox.c.done_at < now - ID_LIFE))
+        connection.execute(delete(receipts).where(receipts.c.received_at < now - ID_LIFE))
+        connection.execute(delete(pace).where(pace.c.next_slot_at < now - PACE_LIFE))
     if any(removed.values()):
         database.checkpoint()
     return removed
+
+
+def _forget_texts(connection: Connection, before: dt.datetime) -> int:
+    """The words go; that a message was there stays a while, for the sake of its provider's id."""
+    old = (outbox.c.done_at < before) & (outbox.c.sealed_body != b"")
+    return connection.execute(update(outbox).where(old).values(sealed_body=b"")).rowcount

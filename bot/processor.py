@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -26,12 +27,14 @@ from bot.conversation.events import (
 from bot.conversation.policy import Policy
 from bot.conversation.state import Conversation, Turn
 from bot.delivery import inbox, outbox
-from bot.delivery.render import Rendered, render
+from bot.delivery.render import Rendered, parts
 from bot.hotline import cases
 from bot.messages import Address, InboundMessage, Lane, OutboundMessage
 from bot.store.database import Database
-from bot.understanding.interpreter import Interpreter
 from bot.understanding.reading import Understanding
+
+if TYPE_CHECKING:
+    from bot.understanding.interpreter import Interpreter
 
 
 class Processor:
@@ -39,7 +42,7 @@ class Processor:
 
     def __init__(
         self,
-        interpreter: Interpreter,
+        interpreter: "Interpreter",
         policy: Policy,
         database: Database,
         draft_life: dt.timedelta = dt.timedelta(minutes=30),
@@ -78,26 +81,37 @@ class Processor:
         case_open = not contact.new and cases.open_case_of(connection, contact) is not None
         known = None if contact.new else conversations.load(connection, keyring, contact)
         conversation = replace(known or Conversation(), draft=draft, case_open=case_open)
-        if contact.silent:
-            contacts.set_silent(connection, contact, None)
+        if contact.silent or contact.unreachable or contact.leaving:
+            contacts.heard_from(connection, contact)
         turn = self._policy.respond(conversation, message, reading)
-        rendered = [render(reply, CAPABILITIES[message.address.channel]) for reply in turn.replies]
-        if any(isinstance(event, ErasureRequested) for event in turn.events):
-            self._erase(connection, contact, now)
-            return _unstored(contact, inbox_id, rendered), (), True
-        conversations.save(connection, keyring, contact, turn.conversation, now, begun=known is None)
-        self._apply(connection, contact, turn, now)
+        rendered = _rendered(turn, message.address)
+        pulled = pulled or CAPABILITIES[message.address.channel].pulled
+        clear = self._to_be_cleared(connection, contact, rendered, now)
+        rendered = [_honest(part, contact, now) for part in rendered]
+        erasing = any(isinstance(event, ErasureRequested) for event in turn.events)
+        if erasing:
+            cases.erase_cases(connection, keyring, contact, now)
+            if pulled:
+                contacts.forget(connection, contact, now)
+                return _unstored(contact, inbox_id, rendered), (), True
+            contacts.forget_but_for_a_word(connection, contact, now)
+        else:
+            conversations.save(connection, keyring, contact, turn.conversation, now, begun=known is None)
+            self._apply(connection, contact, turn, now)
+        lane = Lane.EMERGENCY if turn.conversation.form == "emergency" else Lane.REPLY
         messages = outbox.enqueue(
             connection,
             keyring,
             contact,
             inbox_id,
             rendered,
-            lane=Lane.EMERGENCY if turn.conversation.form == "emergency" else Lane.REPLY,
-            pulled=pulled or CAPABILITIES[message.address.channel].pulled,
+            lane=lane,
+            pulled=pulled,
             now=now,
+            clear=clear,
+            repeat_note=self._policy.repeat_note(turn.conversation),
         )
-        return messages, turn.conversation.draft, False
+        return messages, turn.conversation.draft, erasing
 
     def _repeated(
         self, connection: Connection, message: InboundMessage, reading: Understanding, before: inbox.Earlier
@@ -108,7 +122,7 @@ class Processor:
         if before.address_id is None:
             turn = self._policy.respond(Conversation(greeted=True), message, reading)
             erasing = any(isinstance(event, ErasureRequested) for event in turn.events)
-            rendered = [render(reply, CAPABILITIES[message.address.channel]) for reply in turn.replies]
+            rendered = _rendered(turn, message.address)
             nobody = Contact("", message.address)
             return (_unstored(nobody, before.id, rendered) if erasing else ()), (), erasing
         if contact is None or contact.id != before.address_id:
@@ -140,6 +154,7 @@ class Processor:
                 cases.extend_case(connection, keyring, contact, event, now)
             case Silenced():
                 contacts.set_silent(connection, contact, now)
+                outbox.cancel_waiting(connection, contact, "silent", now)
             case OptedIn(purpose, words):
                 if not contacts.has_consented(connection, contact, purpose):
                     contacts.record_consent(
@@ -152,9 +167,11 @@ class Processor:
                 pass
         return None
 
-    def _erase(self, connection: Connection, contact: Contact, now: dt.datetime) -> None:
-        cases.erase_cases(connection, self._database.keyring, contact, now)
-        contacts.forget(connection, contact, now)
+    @staticmethod
+    def _to_be_cleared(
+        connection: Connection, contact: Contact, rendered: list[Rendered], now: dt.datetime
+    ) -> tuple[str, ...]:
+        return outbox.clearable(connection, contact, now) if any(part.clearing for part in rendered) else ()
 
 
 def _unstored(contact: Contact, inbox_id: str, rendered: list[Rendered]) -> tuple[OutboundMessage, ...]:
@@ -163,6 +180,18 @@ def _unstored(contact: Contact, inbox_id: str, rendered: list[Rendered]) -> tupl
         OutboundMessage(contact.address, part.text, f"r:{inbox_id}:{position}", buttons=part.buttons)
         for position, part in enumerate(rendered)
     )
+
+
+def _rendered(turn: Turn, address: Address) -> list[Rendered]:
+    return [part for reply in turn.replies for part in parts(reply, CAPABILITIES[address.channel])]
+
+
+def _honest(part: Rendered, contact: Contact, now: dt.datetime) -> Rendered:
+    """What is too old to be deleted is not said to be gone."""
+    old = contact.created_at is not None and contact.created_at < now - outbox.CLEARABLE
+    if part.clearing is None or not old:
+        return part
+    return replace(part, clearing=replace(part.clearing, cleared=part.clearing.remaining))
 
 
 class Place:

@@ -1,5 +1,6 @@
 """A real PostgreSQL for the tests marked `postgres`: the server that BANDUONG_TEST_PG_URL names, or one of our own in a temporary folder."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -21,16 +22,25 @@ QUICK = "-c fsync=off -c full_page_writes=off -c max_connections=40"  # what is 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of a server where we may make databases."""
-    given = os.environ.get(URL_VARIABLE)
-    binaries = _binaries()
-    if given:
-        yield given
-    elif binaries:
-        yield from _own_server(binaries)
+    if os.environ.get(URL_VARIABLE) or _binaries():
+        with server() as url:
+            yield url
     elif os.environ.get("CI") == "true":
         pytest.fail(f"PostgreSQL is missing: apt-get install postgresql, or set {URL_VARIABLE}")
     else:
         pytest.skip(f"PostgreSQL is not installed, and {URL_VARIABLE} names none")
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """The server that is named, or one of our own."""
+    given, binaries = os.environ.get(URL_VARIABLE), _binaries()
+    if given:
+        yield given
+        return
+    if binaries is None:
+        raise FileNotFoundError(f"PostgreSQL is not installed, and {URL_VARIABLE} names none")
+    yield from _own_server(binaries)
 
 
 @pytest.fixture

@@ -11,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from bot import contacts
 from bot.app import App
 from bot.cli import main
 from bot.config import load_config
+from bot.delivery import dead_letters, inbox, outbox
+from bot.delivery.render import Rendered
 from bot.errors import ConfigError
-from bot.testing import play, read_dialogs
+from bot.messages import Address, InboundMessage, Lane
+from bot.store import tables
+from bot.store.database import open_database
+from bot.testing import START, play, read_dialogs
 from bot.understanding.classifier import EmbeddedClassifier
 from tests.conftest import ROOT, TODAY
 
@@ -252,7 +259,7 @@ def test_an_empty_queue_says_so(home: Path, capsys: pytest.CaptureFixture[str]) 
 def test_purge_tells_how_much_went(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On a fresh home there is nothing to forget."""
     assert _run("purge") == 0
-    assert capsys.readouterr().out.strip() == "0 conversations, 0 outbox, 0 inbox, 0 cases"
+    assert capsys.readouterr().out.strip() == "0 conversations, 0 outbox, 0 dead letters, 0 inbox, 0 cases"
     assert home.exists()
 
 
@@ -563,6 +570,61 @@ def test_s_24_a_trial_starts_without_a_reporting_policy(home: Path, project: Pat
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------------
+
+
+def test_deliveries_and_letters_begin_empty(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a fresh home nothing was sent, and nothing was set aside."""
+    assert _run("deliveries") == _run("letters", "list") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "Nothing was sent in the last two days.",
+        "There are no dead letters.",
+    ]
+
+
+def test_deliveries_tell_of_doubt_without_a_name(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A message that nobody can be sure of is listed with its lane and its code, and with nothing that names anybody."""
+    database = open_database(f"sqlite:///{home / 'banduong.db'}", home)
+    with database.begin() as connection:
+        contact = contacts.find_or_create(connection, database.keyring, Address("telegram", "4471"), START)
+        turn = InboundMessage(contact.address, "1", "", START)
+        inbox_id = inbox.receive(connection, turn, contact)
+        part = [Rendered("a secret text")]
+        outbox.enqueue(connection, database.keyring, contact, inbox_id, part, lane=Lane.REPLY, pulled=False, now=START)
+        connection.execute(update(tables.outbox).values(status="uncertain", error="502"))
+    database.close()
+    assert _run("deliveries") == 0
+    told = capsys.readouterr().out
+    assert "telegram  reply  uncertain  502" in told
+    assert "secret" not in told
+    assert "4471" not in told
+
+
+def test_a_dead_letter_is_shown_and_played_again(trained_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What can be read now is answered once and leaves the list; what still cannot is said in one sentence."""
+    home = trained_home
+    database = open_database(f"sqlite:///{home / 'banduong.db'}", home)
+    chat = {"id": 5, "type": "private"}
+    good = {"update_id": 9, "message": {"message_id": 1, "date": 1, "chat": chat, "text": "/start"}}
+    with database.begin() as connection:
+        for name, body in (("9", json.dumps(good)), ("10", '{"update_id": 10, "message": {}}')):
+            dead_letters.keep(
+                connection,
+                database.keyring,
+                channel="telegram",
+                external_id=name,
+                reason="KeyError",
+                body=body,
+                now=START,
+            )
+    with database.begin() as connection:
+        (readable, broken) = [letter.id for letter in dead_letters.waiting(connection)]
+    assert _run("letters", "show", readable[:8]) == 0
+    assert "/start" in capsys.readouterr().out
+    assert [_run("letters", "replay", one) for one in (readable, broken, "zzz")] == [0, 2, 2]
+    with database.begin() as connection:
+        assert [letter.id for letter in dead_letters.waiting(connection)] == [broken]
+        assert outbox.counts(connection) == {("telegram", "queued"): 1}
+    database.close()
 
 
 def _run(*arguments: str, config: Path = ROOT / "config.yml") -> int:

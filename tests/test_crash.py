@@ -45,7 +45,7 @@ STEPS_OF_A_TURN: list[Step] = [
     (contacts, "find_or_create"),
     (inbox, "receive"),
     (conversations, "load"),
-    (contacts, "set_silent"),
+    (contacts, "heard_from"),
     (conversations, "save"),
     (cases, "open_case"),
     (cases, "_add_event"),
@@ -83,7 +83,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(
     ("talk", "step"),
-    [(CONSENTING, step) for step in STEPS_OF_A_TURN if step[1] != "set_silent"]
+    [(CONSENTING, step) for step in STEPS_OF_A_TURN if step[1] != "heard_from"]
     + [(CRYING, step) for step in STEPS_OF_A_TURN],
     ids=lambda value: _name(value) if isinstance(value[0], ModuleType | type) else value[0],
 )

@@ -339,7 +339,7 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _as_written(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    return str(default).lower() if default is None or isinstance(default, bool) else str(default)
 
 
 def _table_rows(path: Path) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Table, create_engine, delete, insert, se
 from sqlalchemy.exc import IntegrityError
 
 from bot.app import App
+from bot.delivery import dead_letters
 from bot.errors import BanDuongError, KeyringError, SchemaError, StoreError
 from bot.messages import Address, InboundMessage
 from bot.store import tables
@@ -126,6 +127,10 @@ def test_ciphertext_of_another_row_does_not_open(table: Table, column: str, sqli
     """Every sealed column is bound to its row: moved to another one it is refused, in one sentence."""
     _report_with_consent(sqlite_house)
     keyring = sqlite_house.database.keyring
+    with sqlite_house.database.begin() as connection:
+        dead_letters.keep(
+            connection, keyring, channel="telegram", external_id="1", reason="KeyError", body=WORDS, now=START
+        )
     row = _rows(sqlite_house.database, table)[0]
     key = str(row[0])
     keyring.open(getattr(row, column), f"{table.name}|{key}|{column}")

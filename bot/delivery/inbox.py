@@ -37,6 +37,7 @@ def receive(connection: Connection, message: InboundMessage, contact: Contact) -
         "channel": message.address.channel,
         "external_id": message.external_id,
         "address_id": contact.id,
+        "message_id": message.message_id,
         "received_at": message.received_at,
     }
     connection.execute(insert(inbox), row)

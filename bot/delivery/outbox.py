@@ -1,17 +1,80 @@
-"""Replies as rows, written in the commit of the turn that decided them."""
+"""Outgoing messages as rows, and every change of their state. What a worker does with them: bot/delivery/sender.py.
+
+queued -> claimed -> sending -> sent | failed | uncertain. `sending` is committed before the provider is called. A lease that ran
+out gives a claimed row back, for nothing was sent; a row that was being sent becomes uncertain, and only an emergency leaves again.
+"""
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
 
-from bot.contacts import Contact
+from bot.channels.base import SendError
+from bot.contacts import Contact, move, set_unreachable
+from bot.delivery import pace
+from bot.delivery.pace import Pace
 from bot.delivery.render import Rendered
-from bot.messages import DeliveryStatus, Lane, OutboundMessage
+from bot.messages import Address, Clearing, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage
 from bot.store.crypto import Keyring
-from bot.store.database import new_id
-from bot.store.tables import outbox
+from bot.store.database import insert_of, insert_unless_there, new_id, utc
+from bot.store.tables import addresses, inbox, outbox, receipts
+from bot.store.tables import pace as paces
+
+LIFE = dt.timedelta(hours=24)  # of a reply that could not leave: later it would only confuse
+CLEARABLE = dt.timedelta(hours=47)  # Telegram deletes what is younger than 48 hours
+LEASE = dt.timedelta(seconds=30)  # longer than any call to a provider
+MOST_REPEATS = 3  # of an emergency message whose fate is unknown
+LONGEST_WAIT = 60.0  # seconds between two attempts
+
+# An index of some rows is used only where the condition stands in the statement itself.
+_QUEUED = outbox.c.status == literal_column("'queued'")
+_UNDER_WAY = outbox.c.status.in_([literal_column("'claimed'"), literal_column("'sending'")])
+_OPEN = (DeliveryStatus.QUEUED, DeliveryStatus.CLAIMED, DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN)
+_FREE = {"owner": None, "lease_until": None}
+
+
+@dataclass(frozen=True)
+class Due:
+    """A message that one worker holds. It may leave at `slot_at` (the store's clock) or `leaves_at` (this process's, seconds).
+
+    `repeated`: an earlier attempt may have arrived.
+    """
+
+    id: str
+    address_id: str
+    message: OutboundMessage
+    slot_at: dt.datetime
+    attempts: int
+    repeated: bool = False
+    leaves_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one attempt: the provider's id, or the error."""
+
+    due: Due
+    provider_id: str | None = None
+    error: SendError | None = None
+
+
+# -- in ----------------------------------------------------------------------------------------------------------------
 
 
 def enqueue(
@@ -24,24 +87,34 @@ def enqueue(
     lane: Lane,
     pulled: bool,
     now: dt.datetime,
+    clear: Sequence[str] = (),
+    repeat_note: str = "",
 ) -> tuple[OutboundMessage, ...]:
-    """One row a message. Where the person's own program pulls the reply, it counts as sent with the commit."""
+    """One row a message. Where the person's own program pulls the reply, it counts as sent with the commit.
+
+    `clear`: the messages that a reply with `clearing` deletes. `repeat_note`: for an emergency that may have to go out again.
+    """
     messages, rows = [], []
     for position, part in enumerate(rendered):
         row_id = new_id()
-        message = OutboundMessage(contact.address, part.text, f"r:{inbox_id}:{position}", lane, part.buttons)
-        body = json.dumps({"text": part.text, "buttons": part.buttons}, ensure_ascii=False)
+        message = OutboundMessage(
+            contact.address, part.text, f"r:{inbox_id}:{position}", lane, part.buttons,
+            clear=tuple(clear) if part.clearing else (), clearing=part.clearing,
+            repeat_note=repeat_note if lane == Lane.EMERGENCY else "",
+        )  # fmt: skip
         rows.append(
             {
                 "id": row_id,
+                "channel": contact.address.channel,
                 "address_id": contact.id,
                 "inbox_id": inbox_id,
                 "position": position,
                 "dedup": message.dedup,
                 "lane": lane,
                 "status": DeliveryStatus.SENT if pulled else DeliveryStatus.QUEUED,
-                "sealed_body": keyring.seal(body, f"outbox|{row_id}|sealed_body"),
+                "sealed_body": keyring.seal(_body_of(message), _place(row_id)),
                 "created_at": now,
+                "expires_at": now + LIFE,
                 "done_at": now if pulled else None,
             }
         )
@@ -55,11 +128,367 @@ def replies_to(
     connection: Connection, keyring: Keyring, contact: Contact, inbox_id: str
 ) -> tuple[OutboundMessage, ...]:
     """What was decided in answer to one message, for a program that asks again."""
-    rows = connection.execute(select(outbox).where(outbox.c.inbox_id == inbox_id).order_by(outbox.c.position)).all()
-    messages = []
-    for row in rows:
-        body = json.loads(keyring.open(row.sealed_body, f"outbox|{row.id}|sealed_body"))
-        messages.append(
-            OutboundMessage(contact.address, body["text"], row.dedup, Lane(row.lane), tuple(body["buttons"]))
+    rows = connection.execute(
+        select(outbox).where(outbox.c.inbox_id == inbox_id, outbox.c.sealed_body != b"").order_by(outbox.c.position)
+    ).all()
+    return tuple(_opened(keyring, row, contact.address) for row in rows)
+
+
+def clearable(connection: Connection, contact: Contact, now: dt.datetime) -> tuple[str, ...]:
+    """The provider's ids of what both sides wrote lately: older messages cannot be deleted."""
+    since = now - CLEARABLE
+    ours = select(outbox.c.provider_id).where(
+        outbox.c.address_id == contact.id, outbox.c.provider_id.is_not(None), outbox.c.created_at > since
+    )
+    theirs = select(inbox.c.message_id).where(
+        inbox.c.address_id == contact.id, inbox.c.message_id.is_not(None), inbox.c.received_at > since
+    )
+    return tuple(connection.execute(union(ours, theirs)).scalars())
+
+
+def cancel_waiting(connection: Connection, contact: Contact, why: str, now: dt.datetime) -> int:
+    """Nothing that still waits for this address leaves; how many messages that were."""
+    return connection.execute(
+        update(outbox)
+        .where(outbox.c.address_id == contact.id, outbox.c.status.in_(["queued", "claimed"]))
+        .values(status=DeliveryStatus.CANCELLED, error=why, done_at=now, **_FREE)
+    ).rowcount
+
+
+# -- claim -------------------------------------------------------------------------------------------------------------
+
+
+def claim(
+    connection: Connection,
+    keyring: Keyring,
+    channel: str,
+    *,
+    owner: str,
+    limit: int,
+    speed: Pace,
+    now: dt.datetime,
+    lease: dt.timedelta = LEASE,
+) -> list[Due]:
+    """Takes the most urgent messages that may leave within the next moment, each with its slot.
+
+    One message of an address at a time, in order. What waits for a silent address stays where it is.
+    """
+    state = pace.lock_channel(connection, channel, now)
+    if state.held_until and state.held_until > now:
+        return []
+    slots = speed.slots(state.next_slot_at, now, limit)
+    if not slots:
+        return []
+    rows = connection.execute(
+        _CANDIDATES.limit(len(slots)), {"channel": channel, "now": now, "latest": now + speed.tolerance}
+    ).all()
+    if not rows:
+        return []
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.id.in_([row.id for row in rows]))
+        .values(status=DeliveryStatus.CLAIMED, owner=owner, lease_until=now + lease)
+    )
+    pace.take_slots(connection, channel, slots[len(rows) - 1] + speed.interval)
+    due = [
+        Due(
+            row.id,
+            row.address_id,
+            opened(keyring, row),
+            slot,
+            row.attempts,
+            repeated=row.attempts > 0 and row.error == DeliveryStatus.UNCERTAIN,
         )
-    return tuple(messages)
+        for row, slot in zip(rows, slots, strict=False)
+    ]
+    if speed.chat_interval:
+        free_again = {row.address_id: utc(row.next_slot_at) for row in rows if row.next_slot_at}
+        _keep_pace(
+            connection,
+            {one.address_id: max(free_again.get(one.address_id, now), one.slot_at) + speed.chat_step for one in due},
+        )
+    return due
+
+
+def _candidates() -> Any:
+    earlier = outbox.alias("earlier")
+    busy = outbox.alias("busy")
+    order = (outbox.c.lane, outbox.c.created_at, outbox.c.position)
+    return (
+        select(outbox, addresses.c.sealed_identifier, paces.c.next_slot_at)
+        .join(addresses, addresses.c.id == outbox.c.address_id)
+        .outerjoin(paces, paces.c.address_id == outbox.c.address_id)
+        .where(
+            outbox.c.channel == bindparam("channel"),
+            _QUEUED,
+            or_(outbox.c.not_before.is_(None), outbox.c.not_before <= bindparam("now")),
+            or_(outbox.c.expires_at.is_(None), outbox.c.expires_at > bindparam("now")),
+            or_(paces.c.next_slot_at.is_(None), paces.c.next_slot_at <= bindparam("latest")),
+            _may_be_reached(),
+            ~exists().where(
+                busy.c.address_id == outbox.c.address_id,
+                busy.c.status.in_([literal_column("'claimed'"), literal_column("'sending'")]),
+            ),
+            ~exists().where(
+                earlier.c.address_id == outbox.c.address_id,
+                earlier.c.status == literal_column("'queued'"),
+                tuple_(earlier.c.lane, earlier.c.created_at, earlier.c.position) < tuple_(*order),
+            ),
+        )
+        .order_by(*order)
+        .with_for_update(of=outbox, skip_locked=True)
+    )
+
+
+def _may_be_reached() -> Any:
+    """S-03: to a silent address nothing leaves but what was decided before or with the silence."""
+    silent = and_(addresses.c.silent_since.is_not(None), addresses.c.silent_since < outbox.c.created_at)
+    return and_(addresses.c.unreachable_since.is_(None), ~silent)
+
+
+_CANDIDATES = _candidates()
+
+
+def _keep_pace(connection: Connection, free_again: Mapping[str, dt.datetime]) -> None:
+    statement = insert_of(connection.dialect.name, paces)
+    changed = statement.on_conflict_do_update(
+        index_elements=["address_id"], set_={"next_slot_at": statement.excluded.next_slot_at}
+    )
+    connection.execute(changed, [{"address_id": one, "next_slot_at": at} for one, at in free_again.items()])
+
+
+# -- send --------------------------------------------------------------------------------------------------------------
+
+
+def mark_sending(
+    connection: Connection,
+    channel: str,
+    ids: Collection[str],
+    *,
+    owner: str,
+    now: dt.datetime,
+    lease: dt.timedelta = LEASE,
+) -> set[str]:
+    """Which of them may go to the provider, now that it stands on disk that they do. The others go back or are over."""
+    if not pace.is_held(connection, channel, now):
+        reached = exists().where(addresses.c.id == outbox.c.address_id, _may_be_reached())
+        marked = set(
+            connection.execute(
+                update(outbox)
+                .where(
+                    outbox.c.id.in_(ids),
+                    outbox.c.owner == owner,
+                    outbox.c.status == DeliveryStatus.CLAIMED,
+                    or_(outbox.c.expires_at.is_(None), outbox.c.expires_at > now),
+                    reached,
+                )
+                .values(status=DeliveryStatus.SENDING, attempts=outbox.c.attempts + 1, lease_until=now + lease)
+                .returning(outbox.c.id)
+            ).scalars()
+        )
+    else:
+        marked = set()
+    if left := set(ids) - marked:
+        give_back(connection, left, owner=owner)
+    return marked
+
+
+def give_back(connection: Connection, ids: Collection[str], *, owner: str) -> None:
+    """Claimed rows that this worker will not send after all."""
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.id.in_(ids), outbox.c.owner == owner, outbox.c.status == DeliveryStatus.CLAIMED)
+        .values(status=DeliveryStatus.QUEUED, **_FREE)
+    )
+
+
+def unmark(connection: Connection, ids: Collection[str], *, owner: str) -> None:
+    """Rows marked too late for their slot: the provider was not called, so they wait for another."""
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.id.in_(ids), outbox.c.owner == owner, outbox.c.status == DeliveryStatus.SENDING)
+        .values(status=DeliveryStatus.QUEUED, attempts=outbox.c.attempts - 1, **_FREE)
+    )
+
+
+def finish(connection: Connection, keyring: Keyring, outcomes: Sequence[Outcome], now: dt.datetime) -> None:
+    """Writes down what became of attempts. An answer that comes late still counts: it clears the uncertainty."""
+    for outcome in outcomes:
+        values = _after(outcome, now)
+        connection.execute(_FINISH.values(**values), {"row": outcome.due.id, "attempt": outcome.due.attempts + 1})
+        if outcome.error:
+            _draw_conclusions(connection, keyring, outcome.due, outcome.error, now)
+        if outcome.provider_id:
+            _apply_early_receipts(connection, outcome.due.message.address.channel, outcome.provider_id, now)
+
+
+# The same attempt, whatever the reaper thought of it meanwhile.
+_FINISH = update(outbox).where(
+    outbox.c.id == bindparam("row"), outbox.c.attempts == bindparam("attempt"), outbox.c.status.in_(_OPEN)
+)
+
+
+def _after(outcome: Outcome, now: dt.datetime) -> dict[str, Any]:
+    error = outcome.error
+    if error is None:
+        return {
+            "status": DeliveryStatus.SENT,
+            "provider_id": outcome.provider_id,
+            "error": None,
+            "done_at": now,
+            **_FREE,
+        }
+    if error.kind == "uncertain":
+        return _doubted(outcome.due.message.lane, outcome.due.attempts + 1, now)
+    if error.kind in ("retryable", "moved"):
+        wait = dt.timedelta(seconds=error.retry_after or min(2.0**outcome.due.attempts, LONGEST_WAIT))
+        not_before = None if error.kind == "moved" else now + wait
+        why = DeliveryStatus.UNCERTAIN if outcome.due.repeated else error.code  # the doubt of an earlier attempt stays
+        return {"status": DeliveryStatus.QUEUED, "not_before": not_before, "error": why, **_FREE}
+    return {"status": DeliveryStatus.FAILED, "error": error.code, "done_at": now, **_FREE}
+
+
+def _doubted(lane: int, attempts: int, now: dt.datetime) -> dict[str, Any]:
+    """Nobody knows whether it arrived: only an emergency goes out again, and says so."""
+    if lane == Lane.EMERGENCY and attempts < MOST_REPEATS:
+        return {"status": DeliveryStatus.QUEUED, "error": DeliveryStatus.UNCERTAIN, "not_before": None, **_FREE}
+    return {"status": DeliveryStatus.UNCERTAIN, "error": DeliveryStatus.UNCERTAIN, "done_at": now, "lease_until": None}
+
+
+def _draw_conclusions(connection: Connection, keyring: Keyring, due: Due, error: SendError, now: dt.datetime) -> None:
+    """What one refusal says about the channel or the address."""
+    contact = Contact(due.address_id, due.message.address)
+    if error.retry_after:
+        pace.hold(connection, due.message.address.channel, now + dt.timedelta(seconds=error.retry_after), error.code)
+    if error.kind == "stopped":
+        set_unreachable(connection, contact, now)
+        cancel_waiting(connection, contact, error.code, now)
+    if error.moved_to:
+        move(connection, keyring, contact, error.moved_to)
+
+
+def reap(connection: Connection, now: dt.datetime) -> int:
+    """What dead workers held: claimed rows go back; rows that were being sent are doubtful. How many."""
+    late = and_(_UNDER_WAY, outbox.c.lease_until < now)
+    sending = and_(late, outbox.c.status == literal_column("'sending'"))
+    again = and_(outbox.c.lane == Lane.EMERGENCY, outbox.c.attempts < MOST_REPEATS)
+    changes = [
+        (and_(sending, again), _doubted(Lane.EMERGENCY, 0, now)),
+        (sending, _doubted(Lane.REPLY, 0, now)),
+        (late, {"status": DeliveryStatus.QUEUED, **_FREE}),
+    ]
+    return sum(connection.execute(update(outbox).where(where).values(**values)).rowcount for where, values in changes)
+
+
+def expire(connection: Connection, now: dt.datetime) -> int:
+    """Gives up what has waited too long; how many."""
+    return connection.execute(
+        update(outbox)
+        .where(_QUEUED, outbox.c.expires_at < now)
+        .values(status=DeliveryStatus.EXPIRED, error="expired", done_at=now)
+    ).rowcount
+
+
+# -- receipts ----------------------------------------------------------------------------------------------------------
+
+
+def record_receipt(connection: Connection, receipt: DeliveryReceipt, now: dt.datetime) -> bool:
+    """What the provider says became of a message; whether it is news. A lower rank never follows a higher one."""
+    row = {
+        "channel": receipt.channel,
+        "provider_id": receipt.provider_id,
+        "status": receipt.status,
+        "error": receipt.error,
+        "received_at": now,
+    }
+    if not insert_unless_there(connection, receipts, row):
+        return False
+    _apply_receipt(connection, receipt, now)
+    return True
+
+
+def _apply_receipt(connection: Connection, receipt: DeliveryReceipt, now: dt.datetime) -> None:
+    lower: tuple[DeliveryStatus, ...] = (DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN)
+    if receipt.status != DeliveryStatus.SENT:
+        lower = (*lower, DeliveryStatus.SENT)
+    connection.execute(
+        update(outbox)
+        .where(
+            outbox.c.channel == receipt.channel,
+            outbox.c.provider_id == receipt.provider_id,
+            outbox.c.status.in_(lower),
+        )
+        .values(status=receipt.status, error=receipt.error, done_at=now, **_FREE)
+    )
+
+
+def _apply_early_receipts(connection: Connection, channel: str, provider_id: str, now: dt.datetime) -> None:
+    """Those that came before the provider's own answer."""
+    known = connection.execute(
+        select(receipts).where(receipts.c.channel == channel, receipts.c.provider_id == provider_id)
+    ).all()
+    for row in known:
+        _apply_receipt(connection, DeliveryReceipt(channel, provider_id, DeliveryStatus(row.status), row.error), now)
+
+
+# -- what staff see ----------------------------------------------------------------------------------------------------
+
+
+def counts(connection: Connection) -> dict[tuple[str, str], int]:
+    """(channel, status) -> how many messages."""
+    rows = connection.execute(
+        select(outbox.c.channel, outbox.c.status, func.count()).group_by(outbox.c.channel, outbox.c.status)
+    )
+    return {(channel, status): count for channel, status, count in rows}
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A message that did not surely arrive; nothing here names anybody."""
+
+    id: str
+    channel: str
+    lane: str
+    status: str
+    error: str | None
+    created_at: dt.datetime
+
+
+def doubtful(connection: Connection) -> list[Doubtful]:
+    """Uncertain and failed messages, the gravest lane first."""
+    rows = connection.execute(
+        select(outbox)
+        .where(outbox.c.status.in_([DeliveryStatus.UNCERTAIN, DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED]))
+        .order_by(outbox.c.lane, outbox.c.created_at)
+    )
+    return [
+        Doubtful(row.id, row.channel, Lane(row.lane).name.lower(), row.status, row.error, utc(row.created_at))
+        for row in rows
+    ]
+
+
+def opened(keyring: Keyring, row: Any) -> OutboundMessage:
+    """The message of a row that carries its address's `sealed_identifier`."""
+    identifier = keyring.open(row.sealed_identifier, f"addresses|{row.address_id}|sealed_identifier")
+    return _opened(keyring, row, Address(row.channel, identifier))
+
+
+def _opened(keyring: Keyring, row: Any, address: Address) -> OutboundMessage:
+    body = json.loads(keyring.open(row.sealed_body, _place(row.id)))
+    clearing = Clearing(**body["clearing"]) if body.get("clearing") else None
+    buttons, clear = tuple(body["buttons"]), tuple(body.get("clear", ()))
+    note = body.get("repeat_note", "")
+    return OutboundMessage(address, body["text"], row.dedup, Lane(row.lane), buttons, clear, clearing, note)
+
+
+def _body_of(message: OutboundMessage) -> str:
+    body: dict[str, Any] = {"text": message.text, "buttons": message.buttons}
+    if message.clearing:
+        body |= {"clear": message.clear, "clearing": asdict(message.clearing)}
+    if message.repeat_note:
+        body["repeat_note"] = message.repeat_note
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _place(row_id: str) -> str:
+    return f"outbox|{row_id}|sealed_body"

@@ -1,10 +1,12 @@
 """Reply -> the text that a channel carries."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from bot.channels.base import Capabilities
 from bot.channels.sms_text import sms_text
-from bot.messages import Choice, Reply
+from bot.messages import Choice, Clearing, Reply
 
 
 @dataclass(frozen=True)
@@ -13,13 +15,52 @@ class Rendered:
 
     text: str
     buttons: tuple[str, ...] = ()
+    clearing: Clearing | None = None
+
+
+_SENTENCE = re.compile(r"[^\n.!?…]*(?:[.!?…]+|\n+|$)\s*")
+
+
+def parts(reply: Reply, capabilities: Capabilities) -> list[Rendered]:
+    """The reply in as many messages as the channel needs; buttons stand under the last."""
+    whole = render(reply, capabilities)
+    if capabilities.longest is None or _units(whole.text) <= capabilities.longest:
+        return [whole]
+    *before, last = split_at_sentences(whole.text, capabilities.longest)
+    return [*map(Rendered, before), replace(whole, text=last)]
+
+
+def split_at_sentences(text: str, longest: int) -> list[str]:
+    """Pieces of at most `longest` UTF-16 units; a sentence that is longer by itself is cut at a space, or anywhere."""
+    pieces = [""]
+    for sentence in _SENTENCE.findall(text):
+        for fragment in _fragments(sentence, longest):
+            if _units(pieces[-1] + fragment.rstrip()) > longest:
+                pieces.append("")
+            pieces[-1] += fragment
+    return [piece.strip() for piece in pieces if piece.strip()]
+
+
+def _fragments(sentence: str, longest: int) -> Iterator[str]:
+    while _units(sentence.rstrip()) > longest:
+        cut = longest // 2  # no letter has more than two units
+        space = sentence.rfind(" ", 0, cut)
+        cut = space + 1 if space > 0 else cut
+        yield sentence[:cut]
+        sentence = sentence[cut:]
+    yield sentence
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
 
 
 def render(reply: Reply, capabilities: Capabilities) -> Rendered:
     if capabilities.sms:
         return Rendered(sms_text(_with_choices(reply.sms, reply.choices, " ")).text)
     if capabilities.buttons:
-        return Rendered(reply.text, tuple(choice.label for choice in reply.choices))
+        clearing = reply.clearing if capabilities.clears else None
+        return Rendered(reply.text, tuple(choice.label for choice in reply.choices), clearing)
     return Rendered(_with_choices(reply.text, reply.choices, "\n"))
 
 

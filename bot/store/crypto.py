@@ -54,6 +54,10 @@ class Keyring:
                 "A sealed row does not open: the database was changed by hand or belongs to other keys."
             ) from None
 
+    def derived(self, purpose: str) -> str:
+        """A secret for one purpose, the same in every process with these keys."""
+        return hmac.new(self.pepper, f"derived|{purpose}".encode(), sha256).hexdigest()
+
     def lookup(self, channel: str, identifier: str) -> str:
         """The same for the same address, and of no use without the pepper."""
         return hmac.new(self.pepper, f"{channel}|{identifier}".encode(), sha256).hexdigest()

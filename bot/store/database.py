@@ -9,12 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Insert, Table, create_engine, event, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, DateTime, Table, create_engine, event, func, insert, select, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -25,6 +20,8 @@ from bot.store.crypto import Keyring, create_keyring, load_keyring
 _MIGRATIONS = Path(__file__).parent / "migrations"
 log = logging.getLogger("banduong")
 
+_SERVER_CLOCK = select(func.clock_timestamp(type_=DateTime(timezone=True)))
+_VERSION = text("SELECT version_num FROM alembic_version")
 _PROOF = "these keys belong to this database"
 
 
@@ -73,6 +70,13 @@ def open_database(url: str, home: Path) -> Database:
         raise
 
 
+def clock(connection: Connection) -> dt.datetime:
+    """Now, by the one clock that all processes of this database share: the server's, or this machine's."""
+    if connection.dialect.name == "postgresql":
+        return connection.execute(_SERVER_CLOCK).scalar_one()
+    return dt.datetime.now(dt.UTC)
+
+
 def new_id() -> str:
     return secrets.token_hex(16)
 
@@ -83,9 +87,19 @@ def insert_unless_there(connection: Connection, table: Table, row: Mapping[str, 
 
 
 @functools.cache
-def _insert_or_nothing(dialect: str, table: Table) -> Insert:
-    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    return statement.on_conflict_do_nothing()
+def _insert_or_nothing(dialect: str, table: Table) -> Any:
+    return insert_of(dialect, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+def insert_of(dialect: str, table: Table) -> Any:
+    """The INSERT that knows what to do on a conflict. Only the dialect in use is loaded."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
 
 
 def utc(moment: dt.datetime) -> dt.datetime:
@@ -98,29 +112,25 @@ def utc(moment: dt.datetime) -> dt.datetime:
 
 def upgrade(engine: Engine) -> None:
     """Brings the schema to this version; refuses one that is newer or foreign."""
-    config = _alembic()
-    script = ScriptDirectory.from_config(config)
-    head = script.get_current_head()
+    known = sorted(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        strange = current is None and engine.dialect.get_table_names(connection)
-    if current == head:
+        names = engine.dialect.get_table_names(connection)
+        current = connection.execute(_VERSION).scalar() if "alembic_version" in names else None
+    if current == known[-1]:
         return
-    known = {revision.revision for revision in script.walk_revisions()}
-    if strange or (current is not None and current not in known):
+    if (current is None and names) or (current is not None and current not in known):
         raise SchemaError(
             "The database was made by another version of Bạn Đường: use that version, or name another database "
             "(BANDUONG_HOME or BANDUONG_DATABASE_URL)."
         )
+    from alembic import command  # large, and not needed where the schema is up to date
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-def _alembic() -> AlembicConfig:
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    return config
 
 
 # -- engine ------------------------------------------------------------------------------------------------------------

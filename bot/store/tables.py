@@ -1,5 +1,7 @@
 """The tables. Ids are random; every column that could tell who somebody is, or what they said, is ciphertext ("sealed")."""
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -11,9 +13,11 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -27,6 +31,13 @@ metadata = MetaData(
 )
 
 Moment = DateTime(timezone=True)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """An index of these rows only."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 Id = String(32)
 
 about = Table(
@@ -44,8 +55,11 @@ addresses = Table(
     Column("lookup", String(64), nullable=False),  # keyed HMAC of the identifier
     Column("sealed_identifier", LargeBinary, nullable=False),
     Column("silent_since", Moment),  # S-03: nothing goes out until the person writes
+    Column("unreachable_since", Moment),  # the provider says that nothing can reach it
+    Column("leaving_since", Moment),  # forgotten, but for the word that says so
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("channel", "lookup", name="uq_addresses_channel_lookup"),
+    Index("ix_addresses_leaving", "leaving_since", **_where("leaving_since IS NOT NULL")),
 )
 
 inbox = Table(
@@ -54,7 +68,8 @@ inbox = Table(
     Column("id", Id, primary_key=True),
     Column("channel", String(20), nullable=False),
     Column("external_id", String(100), nullable=False),
-    Column("address_id", Id, ForeignKey("addresses.id", ondelete="SET NULL")),
+    Column("address_id", Id, ForeignKey("addresses.id", ondelete="SET NULL"), index=True),
+    Column("message_id", String(40)),  # by which the channel can delete it
     Column("received_at", Moment, nullable=False),
     UniqueConstraint("channel", "external_id", name="uq_inbox_channel_external_id"),
 )
@@ -71,16 +86,66 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Id, primary_key=True),
+    Column("channel", String(20), nullable=False),
     Column("address_id", Id, ForeignKey("addresses.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("inbox_id", Id, ForeignKey("inbox.id", ondelete="SET NULL"), index=True),
     Column("position", Integer, nullable=False),  # order among the replies to one message
     Column("dedup", String(120), nullable=False, unique=True),
-    Column("lane", String(12), nullable=False),
+    Column("lane", SmallInteger, nullable=False),  # Lane: the lower leaves first
     Column("status", String(12), nullable=False),
     Column("sealed_body", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("not_before", Moment),
+    Column("expires_at", Moment),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("owner", String(32)),  # the worker that holds it ...
+    Column("lease_until", Moment),  # ... and until when
+    Column("provider_id", String(120)),
+    Column("error", String(60)),  # a code, never a text
     Column("done_at", Moment),
     Index("ix_outbox_done_at", "done_at"),
+    Index("ix_outbox_provider_id", "channel", "provider_id"),
+    Index("ix_outbox_waiting", "channel", "lane", "created_at", "position", **_where("status = 'queued'")),
+    Index("ix_outbox_leased", "lease_until", **_where("status IN ('claimed', 'sending')")),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("next_slot_at", Moment, nullable=False),  # when the next message may leave, for all workers together
+    Column("held_until", Moment),  # the provider said: not before then
+    Column("held_why", String(60)),
+)
+
+pace = Table(
+    "pace",
+    metadata,
+    Column("address_id", Id, ForeignKey("addresses.id", ondelete="CASCADE"), primary_key=True),
+    Column("next_slot_at", Moment, nullable=False, index=True),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("channel", String(20), primary_key=True),
+    Column("provider_id", String(120), primary_key=True),
+    Column("status", String(12), primary_key=True),
+    Column("error", String(60)),
+    Column("received_at", Moment, nullable=False, index=True),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel", String(20), nullable=False),
+    Column("external_id", String(100), nullable=False),
+    Column("reason", String(60), nullable=False),
+    Column("sealed_body", LargeBinary, nullable=False),
+    Column("received_at", Moment, nullable=False, index=True),
+    Column("replayed_at", Moment),
+    UniqueConstraint("channel", "external_id", name="uq_dead_letters_channel_external_id"),
 )
 
 consents = Table(

@@ -14,8 +14,10 @@ from sqlalchemy import text
 from bot import __version__
 from bot.app import App
 from bot.errors import BanDuongError
+from bot.service import Service
 from bot.web.chat import chat_routes
 from bot.web.simulator import simulator_routes
+from bot.web.webhooks import webhook_routes
 from bot.web.words import page_words
 
 MOST_BODY = 64 * 1024  # bytes
@@ -25,7 +27,7 @@ log = logging.getLogger("banduong")
 CallNext = Callable[[Request], Awaitable[Response]]
 
 
-def create_site(house: App) -> FastAPI:
+def create_site(house: App, service: Service | None = None) -> FastAPI:
     """The whole site; OpenAPI at /api/docs is for the interfaces that other programs use."""
     site = FastAPI(
         title="Bạn Đường", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
@@ -34,6 +36,8 @@ def create_site(house: App) -> FastAPI:
     site.include_router(chat_routes(house))
     if house.config.bot.serves_training_phone:
         site.include_router(simulator_routes(house))
+    if service:
+        site.include_router(webhook_routes(house, service))
     _add_health(site, house)
     _add_docs(site)
     _add_guards(site, house)

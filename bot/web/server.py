@@ -1,5 +1,6 @@
 """`banduong serve`: one process, one port, and forgetting once a minute."""
 
+import asyncio
 import datetime as dt
 import logging
 import socket
@@ -11,6 +12,7 @@ import uvicorn
 from bot.app import App
 from bot.errors import AddressInUseError, BanDuongError, ConfigError
 from bot.jobs import purge
+from bot.service import Service
 from bot.web.pages import create_site
 
 PURGE_EVERY = 60.0  # seconds
@@ -18,24 +20,35 @@ PURGE_EVERY = 60.0  # seconds
 log = logging.getLogger("banduong")
 
 
-def run(house: App, *, host: str | None, port: int | None, say: Callable[[str], None]) -> None:
-    """Serves until interrupted. The socket is taken first, so that a second server says so before it does anything."""
+def run(house: App, *, host: str | None, port: int | None, send: bool, say: Callable[[str], None]) -> None:
+    """Serves until interrupted; with `send` it empties the outbox too. The socket is taken first, so that a second server says so before it does anything."""
     house.refuse_unready_production()
     host = host or house.config.bot.web.host
     port = port or house.config.bot.web.port
     listener = _listen(host, port)
+    stopping = threading.Event()
     try:
         _ = house.processor  # learn, open the database, read the content: errors now, not at the first message
-        site = create_site(house)
-        stopping = threading.Event()
+        service = Service(house, send=send, receive=True)
+        site = create_site(house, service)
         forgetting = threading.Thread(target=_forget, args=(house, stopping), daemon=True)
         forgetting.start()
         _announce(house, host, port, say)
         server = uvicorn.Server(uvicorn.Config(site, log_level="warning", access_log=False, lifespan="off"))
-        server.run(sockets=[listener])
-        stopping.set()
+        asyncio.run(_serve(server, listener, service))
     finally:
+        stopping.set()
         listener.close()
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, service: Service) -> None:
+    """Web and channels in one loop: when either ends, so does the other."""
+    stopping = asyncio.Event()
+    channels = asyncio.create_task(service.run(stopping))
+    channels.add_done_callback(lambda _done: setattr(server, "should_exit", True))
+    await server.serve(sockets=[listener])
+    stopping.set()
+    await channels
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,209 @@
+"""The channels at work: senders that empty the outbox, and Telegram's updates on their way in."""
+
+import asyncio
+import datetime as dt
+import json
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot import contacts
+from bot.app import App
+from bot.channels.telegram import NAME as TELEGRAM
+from bot.channels.telegram import Arrival, TelegramChannel, read_update
+from bot.delivery import dead_letters
+from bot.delivery.sender import Sender, run_senders
+from bot.delivery.writer import Writer
+from bot.errors import ChannelError, ConfigError, UsageError
+from bot.messages import Address, InboundMessage
+
+AGAIN = 5.0  # seconds until a provider that did not answer is asked again
+
+log = logging.getLogger("banduong")
+
+
+class Service:
+    """Runs in one event loop. `send`: this process empties the outbox; `receive`: it fetches what people write."""
+
+    def __init__(
+        self,
+        house: App,
+        *,
+        send: bool,
+        receive: bool,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._house = house
+        self._clock = clock
+        self._send = send
+        self._receive = receive
+        self._senders: list[Sender] = []
+        self._side: set[asyncio.Task[None]] = set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping`. Raises when a provider refuses us for good, or when the store fails."""
+        telegram = self._house.telegram
+        try:
+            if telegram and self._receive:
+                await self._introduce(telegram)
+            async with asyncio.TaskGroup() as group:
+                if self._send:
+                    group.create_task(self._run_senders(stopping))
+                if telegram and self._receive and not self._house.config.bot.telegram.webhook:
+                    group.create_task(self._poll(telegram, stopping))
+                group.create_task(_until(stopping))
+        except* Exception as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            stopping.set()
+            for channel in self._house.channels:
+                await channel.close()
+
+    # -- out -----------------------------------------------------------------------------------------------------------
+
+    async def _run_senders(self, stopping: asyncio.Event) -> None:
+        house = self._house
+        writer = Writer(house.database)
+        lease = dt.timedelta(seconds=house.config.bot.delivery.lease_seconds)
+        self._senders = [
+            Sender(channel, house.pace_of(channel.name), house.database.keyring, writer, lease)
+            for channel in house.channels
+        ]
+        if self._senders:
+            await run_senders(self._senders, stopping)
+        await writer.close()
+
+    def wake(self) -> None:
+        """A turn has left something to send."""
+        for sender in self._senders:
+            sender.wake()
+
+    # -- in ------------------------------------------------------------------------------------------------------------
+
+    async def _introduce(self, telegram: TelegramChannel) -> None:
+        """Tells Telegram where updates go and which commands there are. A network that is down is no reason not to start."""
+        config = self._house.config.bot.telegram
+        try:
+            await telegram.open()
+            if config.webhook:
+                await telegram.use_webhook(f"{config.webhook}/webhooks/telegram", self._house.telegram_secret)
+            else:
+                await telegram.use_polling()
+            for language, commands in self._house.telegram_menu.items():
+                await telegram.set_menu(commands, language)
+        except ChannelError as error:
+            if error.lasting:
+                raise
+            log.error("%s", error)
+
+    async def _poll(self, telegram: TelegramChannel, stopping: asyncio.Event) -> None:
+        offset: int | None = None
+        while not stopping.is_set():
+            try:
+                updates = await _or_stop(telegram.poll(offset), stopping)
+            except ChannelError as error:
+                if error.lasting:
+                    raise
+                log.error("%s", error)
+                await _or_stop(asyncio.sleep(error.retry_after or AGAIN), stopping)
+                continue
+            for update in updates or []:
+                await self.take_update(update)
+                offset = int(update["update_id"]) + 1
+
+    async def take_update(self, update: Mapping[str, Any]) -> None:
+        """Returns when everything that the update causes is on disk. One that cannot be read is set aside."""
+        now = self._clock()
+        try:
+            arrival = read_update(update, now)
+        except Exception as error:
+            log.error("telegram: an update could not be read (%s) and is kept as a dead letter", type(error).__name__)
+            await asyncio.to_thread(self._set_aside, update, type(error).__name__, now)
+            return
+        self._acknowledge(arrival)
+        if arrival.blocked:
+            await asyncio.to_thread(self._lost, arrival.blocked, now)
+        if arrival.message:
+            await self.handle(arrival.message)
+
+    async def handle(self, message: InboundMessage) -> None:
+        """One turn; the place in the queue is taken here, in the order of arrival."""
+        place = self._house.processor.arrivals.queue(message.address)
+        try:
+            await asyncio.to_thread(self._house.processor.handle, message, place)
+        finally:
+            self._house.processor.arrivals.leave(place)
+        self.wake()
+
+    def _acknowledge(self, arrival: Arrival) -> None:
+        telegram = self._house.telegram
+        assert telegram is not None
+        if arrival.callback_id:
+            self._aside(telegram.answer_press(arrival.callback_id))
+        if arrival.group is not None:
+            self._aside(telegram.decline(arrival.group, self._house.library.say("group", "vi", "text")))
+
+    def _aside(self, call: Any) -> None:
+        task = asyncio.create_task(call)
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+
+    def _set_aside(self, update: Mapping[str, Any], reason: str, now: dt.datetime) -> None:
+        database = self._house.database
+        with database.begin() as connection:
+            dead_letters.keep(
+                connection, database.keyring, channel=TELEGRAM, external_id=str(update.get("update_id", now.isoformat())),
+                reason=reason, body=json.dumps(update, ensure_ascii=False), now=now,
+            )  # fmt: skip
+
+    def _lost(self, address: Address, now: dt.datetime) -> None:
+        database = self._house.database
+        with database.begin() as connection:
+            if contact := contacts.find(connection, database.keyring, address):
+                contacts.set_unreachable(connection, contact, now)
+
+
+def replay(house: App, letter: dead_letters.DeadLetter) -> bool:
+    """Reads a dead letter again; whether it was a message, which is then handled once."""
+    now = dt.datetime.now(dt.UTC)
+    try:
+        arrival = read_update(json.loads(letter.body), now)
+    except Exception as error:
+        raise UsageError(f"The letter still cannot be read ({type(error).__name__}).") from None
+    if arrival.message:
+        house.processor.handle(arrival.message)
+    with house.database.begin() as connection:
+        dead_letters.close(connection, letter, now)
+    return arrival.message is not None
+
+
+def work(house: App) -> None:
+    """A process that only sends, until it is interrupted."""
+    house.refuse_unready_production()
+    if not house.channels:
+        raise ConfigError("There is nothing to send by: set BANDUONG_TELEGRAM_TOKEN (docs/deployer.md).")
+    asyncio.run(_work(Service(house, send=True, receive=False)))
+
+
+async def _work(service: Service) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_number, stopping.set)
+    await service.run(stopping)
+
+
+async def _until(stopping: asyncio.Event) -> None:
+    await stopping.wait()
+
+
+async def _or_stop(call: Any, stopping: asyncio.Event) -> Any:
+    """What `call` gives, or None when it is time to stop."""
+    calling, waiting = asyncio.ensure_future(call), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait([calling, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not calling.done():
+        calling.cancel()
+        return None
+    return calling.result()

@@ -1,0 +1,233 @@
+"""`make soak`: kill -9 of web and workers at random points, while a provider refuses, fails and hangs.
+
+Everything is real but the provider: `banduong serve --only web`, three `banduong worker`, one database. The last line is a JSON
+object. Run whole: python -m tests.soak [--database postgresql] [--deliveries N] [--kills N]; tests/test_soak.py runs a short one.
+"""
+
+import argparse
+import contextlib
+import datetime as dt
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import func, insert, select
+
+from bot import contacts
+from bot.delivery import outbox
+from bot.delivery.render import Rendered
+from bot.messages import Address, Lane
+from bot.store import tables
+from bot.store.database import Database, new_id, open_database
+from tests import postgres
+from tests.conftest import ROOT
+from tests.fakes.server import serving
+from tests.fakes.telegram import TOKEN, TelegramFake
+
+WORKERS = 3
+FAULTS = {"429 1": 10, "500": 10, "hang": 8, "lost": 7, "refused": 5}  # in a thousand calls
+FIRST_ASKER = 1_000_000  # chats from here on write to us; those below only get news
+LEASE = 4.0  # seconds
+BETWEEN_KILLS = (0.1, 1.2)  # seconds, at random
+UP_FOR = 6.0  # seconds that the web is left alone after a start: it needs half of them to read its model
+UNFINISHED = ("queued", "claimed", "sending")
+
+
+@dataclass
+class Plan:
+    deliveries: int = 3000
+    asking: int = 300  # of them are answers to people who write
+    kills: int = 100
+    patience: float = 900.0
+    seed: int = 1
+
+    @property
+    def per_second(self) -> float:
+        """So that there is something to deliver as long as there is somebody to kill."""
+        return max(20.0, self.deliveries / (self.kills * sum(BETWEEN_KILLS) / 2))
+
+
+@dataclass
+class Soak:
+    """One run on one database."""
+
+    plan: Plan
+    home: Path
+    url: str | None = None
+    fake: TelegramFake = field(default_factory=lambda: TelegramFake(latency=0.02))
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.plan.seed)
+        self.port = _free_port()
+
+    def run(self) -> dict[str, object]:
+        database = open_database(self.url or f"sqlite:///{self.home / 'banduong.db'}", self.home)
+        (self.home / "model").symlink_to(ROOT / "var" / "model")
+        self._queue_news(database)
+        self._plan_faults()
+        with serving(self.fake.application()) as api:
+            self._write_config(api)
+            try:
+                for name in ("web", *(f"worker {number}" for number in range(WORKERS))):
+                    self._start(name)
+                kills = self._work(database)
+            finally:
+                for process in self.running.values():
+                    process.kill()
+                    process.wait()
+        result = self._judge(database, kills)
+        database.close()
+        return result
+
+    # -- before --------------------------------------------------------------------------------------------------------
+
+    def _queue_news(self, database: Database) -> None:
+        now = dt.datetime.now(dt.UTC)
+        with database.begin() as connection:
+            for chat in range(1, self.plan.deliveries - self.plan.asking + 1):
+                contact = contacts.find_or_create(connection, database.keyring, Address("telegram", str(chat)), now)
+                inbox_id = new_id()
+                row = {"id": inbox_id, "channel": "telegram", "external_id": f"n{chat}", "address_id": contact.id}
+                connection.execute(insert(tables.inbox).values(**row, received_at=now))
+                part = [Rendered(f"news for {chat}")]
+                outbox.enqueue(
+                    connection, database.keyring, contact, inbox_id, part, lane=Lane.BROADCAST, pulled=False, now=now
+                )
+
+    def _plan_faults(self) -> None:
+        kinds = [*FAULTS, ""]
+        weights = [*FAULTS.values(), 1000 - sum(FAULTS.values())]
+        self.fake.faults.extend(self.random.choices(kinds, weights, k=2 * self.plan.deliveries))
+
+    def _write_config(self, api: str) -> None:
+        bot = {
+            "content": str(ROOT / "content"),
+            "nlu": {"folder": str(ROOT / "nlu")},
+            "delivery": {"lease_seconds": LEASE},
+            "telegram": {"api": api, "webhook": f"http://127.0.0.1:{self.port}", "per_second": self.plan.per_second},
+        }
+        (self.home / "config.yml").write_text(json.dumps({"bot": bot}), encoding="utf-8")
+
+    # -- while ---------------------------------------------------------------------------------------------------------
+
+    def _start(self, name: str) -> None:
+        command = ["serve", "--only", "web", "--port", str(self.port)] if name == "web" else ["worker"]
+        environment = {**os.environ, "BANDUONG_HOME": str(self.home), "BANDUONG_TELEGRAM_TOKEN": TOKEN}
+        if self.url:
+            environment["BANDUONG_DATABASE_URL"] = self.url
+        self.started[name] = time.monotonic()
+        with (self.home / "log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", "bot.cli", "--config", str(self.home / "config.yml"), *command],
+                cwd=ROOT, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def _work(self, database: Database) -> int:
+        """People write, and processes die, until everything is done; how many died."""
+        writing = threading.Thread(target=self._write, daemon=True)
+        writing.start()
+        kills, until = 0, time.monotonic() + self.plan.patience
+        while time.monotonic() < until:
+            time.sleep(self.random.uniform(*BETWEEN_KILLS))
+            if kills < self.plan.kills:
+                name = self.random.choice([name for name, at in self.started.items() if _may_die(name, at)])
+                self.running[name].kill()
+                self.running[name].wait()
+                self._start(name)
+                kills += 1
+            elif not writing.is_alive() and not _unfinished(database):
+                return kills
+        raise TimeoutError(f"not done after {self.plan.patience:.0f} s: {_states(database)}")
+
+    def _write(self) -> None:
+        """Each person writes once; Telegram posts until it is answered with 200."""
+        while not self.fake.webhook.get("url"):
+            time.sleep(0.05)
+        for number in range(self.plan.asking):
+            update = self.fake.message(FIRST_ASKER + number, text="menu")
+            posted = {"update_id": FIRST_ASKER + number, "message": update}
+            while self.fake.post(posted) != 200:
+                time.sleep(0.05)
+
+    # -- after ---------------------------------------------------------------------------------------------------------
+
+    def _judge(self, database: Database, kills: int) -> dict[str, object]:
+        seen = Counter((sent.chat, sent.text) for sent in self.fake.sent)
+        with database.begin() as connection:
+            rows = connection.execute(
+                select(tables.outbox, tables.addresses.c.sealed_identifier).join(tables.addresses)
+            ).all()
+            heard = connection.execute(
+                select(func.count()).select_from(tables.inbox).where(~tables.inbox.c.external_id.startswith("n"))
+            ).scalar_one()
+        opened = [(row.status, *_opened(database, row)) for row in rows]
+        return {
+            "accepted": len(rows),
+            "sent": sum(status == "sent" for status, _, _ in opened),
+            "lost": sum(status == "sent" and not seen[chat, text] for status, chat, text in opened),
+            "double": sum(count - 1 for count in seen.values()),
+            "uncertain": sum(status == "uncertain" for status, _, _ in opened),
+            "other": sum(status not in ("sent", "uncertain") for status, _, _ in opened),
+            "written": self.plan.asking,
+            "heard": heard,
+            "answered": len({chat for _, chat, _ in opened if chat >= FIRST_ASKER}),
+            "kills": kills,
+            "database": "postgresql" if self.url else "sqlite",
+        }
+
+
+def _may_die(name: str, started: float) -> bool:
+    return name != "web" or time.monotonic() - started > UP_FOR
+
+
+def _opened(database: Database, row: object) -> tuple[int, str]:
+    message = outbox.opened(database.keyring, row)
+    return int(message.address.identifier), message.text
+
+
+def _unfinished(database: Database) -> int:
+    with database.begin() as connection:
+        waiting = select(func.count()).select_from(tables.outbox).where(tables.outbox.c.status.in_(UNFINISHED))
+        return int(connection.execute(waiting).scalar_one())
+
+
+def _states(database: Database) -> dict[tuple[str, str], int]:
+    with database.begin() as connection:
+        return outbox.counts(connection)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    asked.add_argument("--deliveries", type=int, default=Plan.deliveries)
+    asked.add_argument("--kills", type=int, default=Plan.kills)
+    asked.add_argument("--seed", type=int, default=Plan.seed)
+    given = asked.parse_args()
+    plan = Plan(deliveries=given.deliveries, asking=given.deliveries // 10, kills=given.kills, seed=given.seed)
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgres.server()) if given.database == "postgresql" else None
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        result = Soak(plan, Path(folder), url).run()
+    sys.stdout.write(json.dumps(result) + "\n")
+    sys.exit(bool(result["lost"] or result["double"] or result["answered"] != result["written"]))
+
+
+if __name__ == "__main__":
+    main()
