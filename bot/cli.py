@@ -17,7 +17,7 @@ from rich.table import Table
 
 from bot import __version__
 from bot.app import App
-from bot.channels.sms_text import sms_text
+from bot.channels.sms_text import DoubtfulWord, SegmentSizes, doubtful_words, sms_text
 from bot.config import Config, load_config
 from bot.delivery import dead_letters, outbox
 from bot.errors import BanDuongError, ContentError, UsageError
@@ -249,6 +249,43 @@ def cases_show(
 
 def _mark(value: bool) -> str:
     return "yes" if value else "-"
+
+
+@app.command()
+def sms(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="the text of one SMS")],
+    as_json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False,
+) -> None:
+    """What a text becomes and costs as SMS, without its marks and with them."""
+    house = _house(context)
+    row = _sms_row(house, text)
+    if as_json:
+        out.print(json.dumps(row, ensure_ascii=False, indent=2))
+        return
+    out.print(row["folded"])
+    for name, side in (("without marks", row), ("as written", row["as_written"])):
+        out.print(
+            f"{name}: {side['encoding']}, {side['units']} units, {side['segments']} SMS, {side['cost_vnd']:,} VND"
+        )
+    for word in row["ambiguous"]:
+        out.print(f"{word['written']} -> {word['folded']}: {word['note']}")
+
+
+def _sms_row(house: App, text: str) -> dict[str, Any]:
+    settings = house.config.bot.sms
+    sizes = SegmentSizes(settings.gsm_7_segments, settings.ucs_2_segments)
+    folded, written = (sms_text(text, folded=marks, sizes=sizes) for marks in (True, False))
+    sides = [
+        {"encoding": side.encoding, "units": side.units, "segments": side.segments,
+         "cost_vnd": side.segments * settings.vnd_per_segment}
+        for side in (folded, written)
+    ]  # fmt: skip
+    known = [DoubtfulWord(word.id, word.written, word.note.vi) for word in house.library.ambiguous]
+    doubtful = [
+        {"written": seen, "folded": word.folded, "note": word.note} for seen, word in doubtful_words(text, known)
+    ]
+    return {"folded": folded.text, **sides[0], "as_written": {"text": written.text, **sides[1]}, "ambiguous": doubtful}
 
 
 @app.command()

@@ -59,6 +59,14 @@ class TelegramConfig(Section):
     burst: int = Field(3, ge=1, le=20, description="... after so many at once")
 
 
+class SmsConfig(Section):
+    """`..._segments`: how many characters one, two, three segments hold at the provider."""
+
+    vnd_per_segment: int = Field(500, ge=0)
+    gsm_7_segments: tuple[int, ...] = Field((160, 306, 459), min_length=1)
+    ucs_2_segments: tuple[int, ...] = Field((70, 134, 201), min_length=1)
+
+
 class DeliveryConfig(Section):
     lease_seconds: float = Field(30, ge=3, le=300, description="after so long without a word a sender counts as lost")
 
@@ -72,6 +80,7 @@ class BotConfig(Section):
     web: WebConfig = WebConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     telegram: TelegramConfig = TelegramConfig()
+    sms: SmsConfig = SmsConfig()
 
     @property
     def serves_training_phone(self) -> bool:

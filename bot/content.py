@@ -139,6 +139,14 @@ class Sign(Entry):
     unless: tuple[str, ...] = ()
 
 
+class AmbiguousWord(Entry):
+    """A word that may be misread without its marks (`id`): how it is written when it is meant, and what a reader may see."""
+
+    id: str
+    written: tuple[str, ...]
+    note: Text
+
+
 class EmergencyRule(Entry):
     id: str
     certain: bool = False
@@ -234,6 +242,7 @@ class Library:
         forms = {name: reader.entry("forms.yml", form, Form, name) for name, form in reader.raw("forms.yml").items()}
         self.forms = {name: form for name, form in forms.items() if form}
         self.commands: dict[str, list[str]] = reader.raw("commands.yml")
+        self.ambiguous = reader.entries("sms.yml", "ambiguous", AmbiguousWord)
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
