@@ -6,17 +6,18 @@ import json
 import logging
 import signal
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot import contacts
 from bot.app import App
-from bot.channels.telegram import NAME as TELEGRAM
-from bot.channels.telegram import Arrival, TelegramChannel, read_update
 from bot.delivery import dead_letters
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import ChannelError, ConfigError, UsageError
 from bot.messages import Address, InboundMessage
+
+if TYPE_CHECKING:  # imported when it is used: most people who try the bot have no token
+    from bot.channels.telegram import Arrival, TelegramChannel
 
 AGAIN = 5.0  # seconds until a provider that did not answer is asked again
 
@@ -81,7 +82,7 @@ class Service:
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
-    async def _introduce(self, telegram: TelegramChannel) -> None:
+    async def _introduce(self, telegram: "TelegramChannel") -> None:
         """Tells Telegram where updates go and which commands there are. A network that is down is no reason not to start."""
         config = self._house.config.bot.telegram
         try:
@@ -97,7 +98,7 @@ class Service:
                 raise
             log.error("%s", error)
 
-    async def _poll(self, telegram: TelegramChannel, stopping: asyncio.Event) -> None:
+    async def _poll(self, telegram: "TelegramChannel", stopping: asyncio.Event) -> None:
         offset: int | None = None
         while not stopping.is_set():
             try:
@@ -114,6 +115,8 @@ class Service:
 
     async def take_update(self, update: Mapping[str, Any]) -> None:
         """Returns when everything that the update causes is on disk. One that cannot be read is set aside."""
+        from bot.channels.telegram import read_update
+
         now = self._clock()
         try:
             arrival = read_update(update, now)
@@ -136,7 +139,7 @@ class Service:
             self._house.processor.arrivals.leave(place)
         self.wake()
 
-    def _acknowledge(self, arrival: Arrival) -> None:
+    def _acknowledge(self, arrival: "Arrival") -> None:
         telegram = self._house.telegram
         assert telegram is not None
         if arrival.callback_id:
@@ -153,7 +156,7 @@ class Service:
         database = self._house.database
         with database.begin() as connection:
             dead_letters.keep(
-                connection, database.keyring, channel=TELEGRAM, external_id=str(update.get("update_id", now.isoformat())),
+                connection, database.keyring, channel="telegram", external_id=str(update.get("update_id", now.isoformat())),
                 reason=reason, body=json.dumps(update, ensure_ascii=False), now=now,
             )  # fmt: skip
 
@@ -166,6 +169,8 @@ class Service:
 
 def replay(house: App, letter: dead_letters.DeadLetter) -> bool:
     """Reads a dead letter again; whether it was a message, which is then handled once."""
+    from bot.channels.telegram import read_update
+
     now = dt.datetime.now(dt.UTC)
     try:
         arrival = read_update(json.loads(letter.body), now)

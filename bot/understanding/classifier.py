@@ -8,20 +8,19 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bot.errors import ModelError
 from bot.understanding.nlu_data import RISKS
 from bot.understanding.normalise import PlainText
 from bot.understanding.tagger import FlagTagger
 
-FORMAT = 8  # of the two files; another number means: train again
+FORMAT = 9  # of the two files; another number means: train again
 ANSWER_SHARE = 0.6  # of the vote on topics that the answer model has; best of 0, .3, .5, .6, .7, 1 on held-out personas
 TEMPERATURE = 6.0  # turns margins into probabilities
 MOST_ANSWERS = 6  # that a classification names
@@ -74,58 +73,56 @@ class Row(NamedTuple):
     values: FloatArray
 
 
+def letter_grams(text: str, least: int, most: int) -> list[str]:
+    """Runs of `least` to `most` letters within each word, its edges among them."""
+    found: list[str] = []
+    for word in text.split():
+        padded = f" {word} "
+        for size in range(least, most + 1):
+            if size >= len(padded):
+                found.append(padded)
+                break
+            found += [padded[i : i + size] for i in range(len(padded) - size + 1)]
+    return found
+
+
+def word_grams(text: str, least: int, most: int) -> list[str]:
+    """Runs of `least` to `most` words."""
+    words = text.split()
+    return [" ".join(words[i : i + size]) for size in range(least, most + 1) for i in range(len(words) - size + 1)]
+
+
 class TextFeatures:
     """Four TF-IDF views of a text: letters and words, of the plain form and of the spelling as written."""
 
     VIEWS: tuple[dict[str, Any], ...] = (
-        {"view": "plain", "analyzer": "char_wb", "ngram_range": (1, 5), "min_df": 4},
-        {"view": "plain", "analyzer": "word", "ngram_range": (1, 2), "min_df": 3},
-        {"view": "written", "analyzer": "char_wb", "ngram_range": (1, 4), "min_df": 4},
-        {"view": "written", "analyzer": "word", "ngram_range": (1, 2), "min_df": 3},
+        {"view": "plain", "grams": "letters", "sizes": (1, 5), "min_df": 4},
+        {"view": "plain", "grams": "words", "sizes": (1, 2), "min_df": 3},
+        {"view": "written", "grams": "letters", "sizes": (1, 4), "min_df": 4},
+        {"view": "written", "grams": "words", "sizes": (1, 2), "min_df": 3},
     )
 
-    def __init__(self, vectorizers: Sequence[TfidfVectorizer]) -> None:
-        self._vectorizers = tuple(vectorizers)
+    def __init__(self, vocabularies: Sequence[Sequence[str]], idfs: Sequence[FloatArray]) -> None:
+        """The words of each view in the order of its columns, and their inverse document frequencies."""
+        self.vocabularies, self.idfs = vocabularies, idfs
         self._views: list[_View] = []
         offset = 0
-        for view, vectorizer in zip(self.VIEWS, vectorizers, strict=True):
-            idf = vectorizer.idf_.astype(np.float32)
-            analyse = vectorizer.build_analyzer()
-            self._views.append(_View(view["view"], analyse, _Vocabulary(vectorizer.vocabulary_), idf, offset))
+        for view, words, idf in zip(self.VIEWS, vocabularies, idfs, strict=True):
+            columns = _Vocabulary(zip(words, range(len(words)), strict=True))
+            self._views.append(_View(view["view"], grams_of(view), columns, idf, offset))
             offset += len(idf)
 
-    @classmethod
-    def fit(cls, texts: Sequence[PlainText]) -> tuple["TextFeatures", sparse.csr_matrix]:
-        vectorizers = [_vectorizer(view) for view in cls.VIEWS]
-        blocks = [v.fit_transform(_views(texts, view["view"])) for v, view in zip(vectorizers, cls.VIEWS, strict=True)]
-        return cls(vectorizers), sparse.hstack(blocks).tocsr()
-
     def rows(self, texts: Iterable[PlainText]) -> Iterable["Row"]:
-        """The features of each text, without the checks that scikit-learn makes at every call. Spellings of one message
-        share their plain view, which is read once."""
+        """The features of each text. Spellings of one message share their plain view, which is read once."""
         known: dict[tuple[int, str], Row] = {}
         for text in texts:
             parts = []
             for view in self._views:
-                key = view.offset, _view(text, view.name)
+                key = view.offset, view_of(text, view.name)
                 if key not in known:
                     known[key] = _part(view, key[1])
                 parts.append(known[key])
             yield Row(np.concatenate([part.indices for part in parts]), np.concatenate([part.values for part in parts]))
-
-    def to_parts(self) -> tuple[list[list[str]], list[FloatArray]]:
-        """Vocabularies in column order, and the inverse document frequencies."""
-        vocabularies = [sorted(v.vocabulary_, key=v.vocabulary_.__getitem__) for v in self._vectorizers]
-        return vocabularies, [v.idf_.astype(np.float32) for v in self._vectorizers]
-
-    @classmethod
-    def from_parts(cls, vocabularies: list[list[str]], idfs: list[FloatArray]) -> "TextFeatures":
-        vectorizers = []
-        for view, words, idf in zip(cls.VIEWS, vocabularies, idfs, strict=True):
-            vectorizer = _vectorizer({**view, "min_df": 1}, {word: i for i, word in enumerate(words)})
-            vectorizer.idf_ = idf
-            vectorizers.append(vectorizer)
-        return cls(vectorizers)
 
 
 def _part(view: _View, text: str) -> Row:
@@ -143,24 +140,14 @@ class _Vocabulary(dict[str, int]):
         return -1
 
 
-def _vectorizer(view: dict[str, Any], vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
-    return TfidfVectorizer(
-        analyzer=view["analyzer"],
-        ngram_range=view["ngram_range"],
-        min_df=view["min_df"],
-        **({"token_pattern": r"\S+"} if view["analyzer"] == "word" else {}),
-        lowercase=False,
-        sublinear_tf=True,
-        dtype=np.float32,
-        vocabulary=vocabulary,
+def grams_of(view: dict[str, Any]) -> Callable[[str], list[str]]:
+    """What one of TextFeatures.VIEWS makes of a text."""
+    return partial(
+        letter_grams if view["grams"] == "letters" else word_grams, least=view["sizes"][0], most=view["sizes"][1]
     )
 
 
-def _views(texts: Sequence[PlainText], view: str) -> list[str]:
-    return [_view(text, view) for text in texts]
-
-
-def _view(text: PlainText, view: str) -> str:
+def view_of(text: PlainText, view: str) -> str:
     return text.text if view == "plain" else text.original.lower()
 
 
@@ -229,7 +216,6 @@ class EmbeddedClassifier:
     def save(self, folder: Path, fingerprint: str) -> None:
         """Writes model.npz first and model.json last: a model without its JSON is no model."""
         folder.mkdir(parents=True, exist_ok=True)
-        vocabularies, idfs = self._features.to_parts()
         (folder / "model.json").unlink(missing_ok=True)
         arrays: dict[str, Any] = {
             "label_weights": self._labels.weights,
@@ -239,7 +225,7 @@ class EmbeddedClassifier:
             "flag_weights": self.tagger.weights,
             "flag_intercepts": self.tagger.intercepts,
         }
-        arrays |= {f"idf_{i}": idf for i, idf in enumerate(idfs)}
+        arrays |= {f"idf_{i}": idf for i, idf in enumerate(self._features.idfs)}
         with (folder / "model.npz").open("wb") as file:
             np.savez(file, **arrays)
         about = {
@@ -248,7 +234,7 @@ class EmbeddedClassifier:
             "labels": self._labels.classes,
             "answers": self._answers.classes,
             "flags": self.tagger.classes,
-            "vocabularies": vocabularies,
+            "vocabularies": self._features.vocabularies,
             "word_counts": self.word_counts,
         }
         (folder / "model.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
@@ -272,9 +258,7 @@ class EmbeddedClassifier:
 
     @classmethod
     def _from_parts(cls, about: dict[str, Any], arrays: dict[str, Any]) -> "EmbeddedClassifier":
-        features = TextFeatures.from_parts(
-            about["vocabularies"], [arrays[f"idf_{i}"] for i in range(len(TextFeatures.VIEWS))]
-        )
+        features = TextFeatures(about["vocabularies"], [arrays[f"idf_{i}"] for i in range(len(TextFeatures.VIEWS))])
         return cls(
             features,
             LinearModel(tuple(about["labels"]), arrays["label_weights"], arrays["label_intercepts"]),

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from bot.understanding.normalise import PlainText
 
-_PIECE = re.compile(r"\\.|.", re.DOTALL)
+_MARK = re.compile(r"\\.|[\[\]()|]", re.DOTALL)
 _LATIN = re.compile(r"(?<!\\)[a-z\d\[.]|\\[dws]")
 
 
@@ -34,20 +35,24 @@ class Cue:
 
     name: str
     cues: tuple[Pattern, ...]
-    unless: tuple[re.Pattern[str], ...] = ()
+    unless: tuple[str, ...] = ()
 
     @cached_property
     def _latin(self) -> tuple[Pattern, ...]:
         """What can match plain Vietnamese or English: half the patterns are of other scripts."""
         return tuple(pattern for pattern in self.cues if pattern.latin)
 
+    @cached_property
+    def _excuses(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(map(re.compile, self.unless))
+
     @classmethod
     def compile(cls, name: str, cues: Iterable[str], unless: Iterable[str] = ()) -> "Cue":
-        return cls(name, tuple(map(Pattern.compile, cues)), tuple(map(re.compile, unless)))
+        return cls(name, tuple(map(Pattern.compile, cues)), tuple(unless))
 
     def is_excused(self, plain: PlainText) -> bool:
         """Whether any `unless` matches."""
-        return any(pattern.search(plain.text) for pattern in self.unless)
+        return any(pattern.search(plain.text) for pattern in self._excuses)
 
     def find(self, plain: PlainText) -> tuple[str, ...]:
         """The words that show the sign, in the order of the patterns, without repeats."""
@@ -58,7 +63,7 @@ class Cue:
             for match in pattern.expression.finditer(spaced if pattern.begins else text):
                 start, end = match.start(), match.end() - pattern.begins
                 if excused is None:
-                    excused = [m.span() for p in self.unless for m in p.finditer(text)]
+                    excused = [m.span() for p in self._excuses for m in p.finditer(text)]
                 if not any(first < end and start < last for first, last in excused):
                     words = plain.written(start, end)
                     if words and words not in found:
@@ -73,13 +78,15 @@ def compile_cues(entries: Mapping[str, Mapping[str, list[str]]]) -> tuple[Cue, .
 
 def _branches(source: str) -> list[str]:
     """The alternatives of a pattern that stand in no brackets."""
-    branches, depth, in_class = [""], 0, False
-    for piece in _PIECE.findall(source):
-        if piece == "|" and not depth and not in_class:
-            branches.append("")
-            continue
-        in_class = piece == "[" or (in_class and piece != "]")
-        if not in_class:
-            depth += {"(": 1, ")": -1}.get(piece, 0)
-        branches[-1] += piece
-    return branches
+    cuts, depth, in_class = [-1], 0, False
+    for mark in _MARK.finditer(source):
+        sign = mark[0]
+        if in_class:
+            in_class = sign != "]"
+        elif sign == "[":
+            in_class = True
+        elif sign == "|" and not depth:
+            cuts.append(mark.start())
+        else:
+            depth += {"(": 1, ")": -1}.get(sign, 0)
+    return [source[first + 1 : last] for first, last in pairwise([*cuts, len(source)])]

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import mmh3
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.feature_extraction import FeatureHasher
 
 from bot.understanding.normalise import PlainText
 
@@ -22,7 +21,6 @@ EDGE = "<>"  # beyond the first and the last word
 MOST_TOKENS = 400  # of a message: the rest is read by the cues alone
 
 FloatArray = NDArray[np.float32]
-_hasher = FeatureHasher(2**BITS, input_type="string", dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,9 @@ class FlagTagger:
 
     def _margins(self, plain: PlainText) -> FloatArray:
         words = [token.word for token in plain.tokens[:MOST_TOKENS]]
-        rows = _hasher.transform(token_features(words))
-        used, positions = np.unique(rows.indices, return_inverse=True)
-        compact = sparse.csr_matrix((rows.data, positions, rows.indptr), shape=(rows.shape[0], len(used)))
-        result: FloatArray = compact @ self.weights[used].astype(np.float32) + self.intercepts
-        return result
+        columns, signs = hashed(words)
+        sums: FloatArray = np.einsum("tf,tfc->tc", signs, self.weights[columns].astype(np.float32))
+        return sums + self.intercepts
 
     @staticmethod
     def _words(plain: PlainText, margins: FloatArray, best: int) -> str:
@@ -89,7 +85,11 @@ def token_features(words: Sequence[str]) -> Iterator[list[str]]:
         yield features
 
 
-def token_rows(texts: Sequence[PlainText]) -> sparse.csr_matrix:
-    """The features of every word of every text, one row a word."""
-    words = ([token.word for token in text.tokens] for text in texts)
-    return _hasher.transform(features for row in words for features in token_features(row))
+def hashed(words: Sequence[str]) -> tuple[NDArray[np.int64], FloatArray]:
+    """(columns, signs) of the features of each word, words x features: every word has as many.
+
+    The sign is the hash's own, so that features that fall together cancel rather than add up.
+    """
+    rows = list(token_features(words))
+    hashes = np.array([[mmh3.hash(feature) for feature in row] for row in rows], np.int64)
+    return np.abs(hashes) % 2**BITS, np.where(hashes < 0, -1, 1).astype(np.float32)

@@ -6,20 +6,22 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sklearn
-from scipy import sparse
-from sklearn.svm import LinearSVC
 
 from bot.errors import ModelError, NluDataError
 from bot.letters import fold
 from bot.understanding import classifier as classifier_module
-from bot.understanding.classifier import EmbeddedClassifier, LinearModel, TextFeatures
+from bot.understanding.classifier import EmbeddedClassifier, LinearModel, TextFeatures, grams_of, view_of
 from bot.understanding.nlu_data import FLAGGED, Example, read_examples, read_phrases
 from bot.understanding.normalise import Normaliser, PlainText, Token
-from bot.understanding.tagger import BITS, NOTHING, FlagTagger, token_rows
+from bot.understanding.tagger import BITS, NOTHING, FlagTagger, hashed
+
+if TYPE_CHECKING:  # the learners are imported when something is learned: reading a model needs none of them
+    from scipy.sparse import csr_matrix
 
 LABEL_C = 0.15  # inverse regularisation of the two models, chosen on held-out personas
 ANSWER_C = 0.2
@@ -33,7 +35,7 @@ Progress = Callable[[str], None]
 def fingerprint(nlu_folder: Path) -> str:
     """Changes whenever data, short forms, settings or the code that learns change."""
     digest = hashlib.sha256(
-        f"{classifier_module.FORMAT} {sklearn.__version__} {LABEL_C} {ANSWER_C} {TAGGER_C} {TOLERANCE} {BITS}".encode()
+        f"{classifier_module.FORMAT} {version('scikit-learn')} {LABEL_C} {ANSWER_C} {TAGGER_C} {TOLERANCE} {BITS}".encode()
     )
     for path in [*sorted((nlu_folder / "data").glob("*.yml")), nlu_folder / "teencode.yml"]:
         digest.update(path.name.encode())
@@ -82,7 +84,7 @@ def train(examples: Sequence[Example], phrases: Sequence[Example], normaliser: N
     copies = [(example.text, example) for example in examples]
     copies += [(fold(example.text), example) for example in examples if fold(example.text) != example.text]
     plain = [normaliser.plain(text) for text, _ in copies]
-    features, matrix = TextFeatures.fit(plain)
+    features, matrix = _fit_features(plain)
     labels = [example.label for _, example in copies]
     answers = [answer_of(example) for _, example in copies]
     flagged = [example for example in examples if example.label in FLAGGED]
@@ -93,6 +95,34 @@ def train(examples: Sequence[Example], phrases: Sequence[Example], normaliser: N
         return EmbeddedClassifier(features, by_label.result(), by_answer.result(), tagger.result(), _word_counts(plain))
 
 
+def _fit_features(texts: Sequence[PlainText]) -> "tuple[TextFeatures, csr_matrix]":
+    """The views learned from these texts, and the texts in them."""
+    from scipy import sparse
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vocabularies, idfs, blocks = [], [], []
+    for view in TextFeatures.VIEWS:
+        vectorizer = TfidfVectorizer(
+            analyzer=grams_of(view), min_df=view["min_df"], sublinear_tf=True, dtype=np.float32
+        )
+        blocks.append(vectorizer.fit_transform(view_of(text, view["view"]) for text in texts))
+        vocabularies.append(sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__))
+        idfs.append(vectorizer.idf_.astype(np.float32))
+    return TextFeatures(vocabularies, idfs), sparse.hstack(blocks).tocsr()
+
+
+def _token_rows(texts: Sequence[PlainText]) -> "csr_matrix":
+    """The features of every word of every text, one row a word."""
+    from scipy import sparse
+
+    pairs = [hashed([token.word for token in text.tokens]) for text in texts if text.tokens]
+    columns, signs = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    ends = np.arange(0, columns.size + 1, columns.shape[1])
+    rows = sparse.csr_matrix((signs.ravel(), columns.ravel(), ends), shape=(len(columns), 2**BITS))
+    rows.sum_duplicates()
+    return rows
+
+
 def answer_of(example: Example) -> str:
     """What the second model learns: the answer's id for questions, the risk of offers, the label otherwise."""
     return example.intent
@@ -101,7 +131,9 @@ def answer_of(example: Example) -> str:
 def _fit_tagger(examples: Sequence[Example], normaliser: Normaliser) -> FlagTagger:
     plain = [normaliser.plain(example.text) for example in examples]
     marks = [_flag_at(example, token) for example, text in zip(examples, plain, strict=True) for token in text.tokens]
-    machine = LinearSVC(C=TAGGER_C, tol=TOLERANCE, random_state=0).fit(token_rows(plain), marks)
+    from sklearn.svm import LinearSVC
+
+    machine = LinearSVC(C=TAGGER_C, tol=TOLERANCE, random_state=0).fit(_token_rows(plain), marks)
     weights = np.ascontiguousarray(machine.coef_.T.astype(np.float16))
     return FlagTagger(tuple(str(name) for name in machine.classes_), weights, machine.intercept_.astype(np.float32))
 
@@ -110,7 +142,9 @@ def _flag_at(example: Example, token: Token) -> str:
     return next((span.entity for span in example.spans if span.start < token.end and token.start < span.end), NOTHING)
 
 
-def _fit(matrix: sparse.csr_matrix, targets: list[str], strength: float) -> LinearModel:
+def _fit(matrix: "csr_matrix", targets: list[str], strength: float) -> LinearModel:
+    from sklearn.svm import LinearSVC
+
     machine = LinearSVC(C=strength, tol=TOLERANCE, random_state=0).fit(matrix, targets)
     return LinearModel(
         classes=tuple(str(name) for name in machine.classes_),
