@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import yaml
 
@@ -15,6 +15,7 @@ from bot.errors import ConfigError
 from bot.store.database import Database, open_database
 
 if TYPE_CHECKING:  # each part comes with its libraries when it is first needed: a process that only sends stays small
+    from bot.channels.sms import SmsLine, SmsProvider, SmsWebhook
     from bot.channels.telegram import TelegramChannel
     from bot.conversation.policy import Policy
     from bot.conversation.risk import Risk
@@ -109,15 +110,36 @@ class App:
 
         return TelegramChannel(token.get_secret_value(), api=settings.api, proxy=settings.proxy)
 
+    @cached_property
+    def sms(self) -> "SmsProvider | None":
+        """None where config.yml names no provider."""
+        from bot.sms_providers import sms_provider
+
+        return sms_provider(self.config)
+
+    @property
+    def sms_webhook(self) -> "SmsWebhook | None":
+        """The SMS provider, if it posts to us."""
+        return cast("SmsWebhook", self.sms) if hasattr(self.sms, "paths") else None
+
+    @property
+    def sms_line(self) -> "SmsLine | None":
+        """The SMS provider, if it keeps a connection open."""
+        return cast("SmsLine", self.sms) if hasattr(self.sms, "listen") else None
+
     @property
     def channels(self) -> tuple[Channel, ...]:
         """The ways out that are configured."""
-        return (self.telegram,) if self.telegram else ()
+        return tuple(channel for channel in (self.telegram, self.sms) if channel)
 
-    def pace_of(self, channel: str) -> Pace:
+    def pace_of(self, channel: Channel) -> Pace:
         """How fast messages may leave by one of `channels`."""
-        settings = {"telegram": self.config.bot.telegram}[channel]
-        return Pace(settings.per_second, settings.chat_interval, settings.burst)
+        if channel is self.telegram:
+            telegram = self.config.bot.telegram
+            return Pace(telegram.per_second, telegram.chat_interval, telegram.burst)
+        assert self.sms
+        sms = self.config.bot.sms
+        return Pace(sms.per_second or self.sms.limits.max_per_second, sms.chat_interval, sms.burst)
 
     @property
     def telegram_secret(self) -> str:

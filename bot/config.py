@@ -3,10 +3,10 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from bot.content import load_yaml
 from bot.errors import ConfigError
@@ -59,12 +59,59 @@ class TelegramConfig(Section):
     burst: int = Field(3, ge=1, le=20, description="... after so many at once")
 
 
+class TwilioConfig(Section):
+    """Used with BANDUONG_TWILIO_TOKEN, the account's auth token."""
+
+    account: str = Field(pattern="^AC[0-9a-fA-F]{32}$", description="the account's SID")
+    sender: str = Field(min_length=2, description="our number, our name, or the SID of a messaging service (MG...)")
+    api: str = Field("https://api.twilio.com", pattern="^https?://[^/]+$")
+    two_way: bool = Field(default=True, description="false in Viet Nam, where Twilio only sends")
+    needs_template: bool = Field(default=False, description="whether only registered texts pass there")
+
+
+class AndroidConfig(Section):
+    """Used with BANDUONG_ANDROID_PASSWORD and BANDUONG_ANDROID_SIGNING_KEY."""
+
+    user: str = Field(min_length=1)
+    api: str = Field("https://api.sms-gate.app/3rdparty/v1", pattern="^https?://.+[^/]$")
+    sim: int | None = Field(None, ge=1, le=3, description="which SIM sends, where the phone has more than one")
+
+
+class SmppConfig(Section):
+    """Used with BANDUONG_SMPP_PASSWORD."""
+
+    host: str
+    port: int = Field(2775, ge=1, le=65535)
+    tls: bool = False
+    user: str = Field(min_length=1, max_length=15, description="the system_id")
+    system_type: str = Field("", max_length=12)
+    sender: str = Field(min_length=2, max_length=20, description="our number or registered name")
+    window: int = Field(10, ge=1, le=1000, description="messages under way at the same time")
+
+
 class SmsConfig(Section):
     """`..._segments`: how many characters one, two, three segments hold at the provider."""
 
+    provider: Literal["twilio", "android", "smpp"] | None = Field(None, description="none: no SMS")
+    webhook: str | None = Field(
+        None, pattern="^https?://[^/]+$", description="https://HOST where the provider reaches us"
+    )
+    country: str = Field("VN", pattern="^[A-Z]{2}$", description="of numbers without a country code")
+    per_second: float | None = Field(None, gt=0, le=1000, description="none: what the provider allows")
+    chat_interval: float = Field(2.0, ge=0, le=60, description="seconds between two messages to one person ...")
+    burst: int = Field(3, ge=1, le=20, description="... after so many at once")
+    twilio: TwilioConfig | None = None
+    android: AndroidConfig | None = None
+    smpp: SmppConfig | None = None
     vnd_per_segment: int = Field(500, ge=0)
     gsm_7_segments: tuple[int, ...] = Field((160, 306, 459), min_length=1)
     ucs_2_segments: tuple[int, ...] = Field((70, 134, 201), min_length=1)
+
+    @model_validator(mode="after")
+    def _provider_is_described(self) -> Self:
+        if self.provider and getattr(self, self.provider) is None:
+            raise ValueError(f"{self.provider} needs its own keys under bot.sms.{self.provider}")
+        return self
 
 
 class DeliveryConfig(Section):
@@ -94,6 +141,10 @@ class Secrets(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     telegram_token: SecretStr | None = None
+    twilio_token: SecretStr | None = None
+    android_password: SecretStr | None = None
+    android_signing_key: SecretStr | None = None
+    smpp_password: SecretStr | None = None
 
 
 class Config(BaseModel):
@@ -160,7 +211,6 @@ def _section_at(loc: tuple[Any, ...]) -> type[BaseModel]:
     section: type[BaseModel] = BotConfig
     for part in loc:
         annotation = section.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        section = annotation
+        choices = [annotation, *get_args(annotation)]  # a section that may be left out is "Section or None"
+        section = next(one for one in choices if isinstance(one, type) and issubclass(one, BaseModel))
     return section

@@ -100,12 +100,16 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True)
 class DeliveryReceipt:
-    """What a provider says later: sent, delivered, undelivered or failed."""
+    """What a provider says later: sent, delivered, undelivered or failed.
+
+    `part`: tells the receipts of several parts apart, where all parts share one id.
+    """
 
     channel: str
     provider_id: str
     status: DeliveryStatus
     error: str | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True)

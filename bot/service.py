@@ -5,18 +5,20 @@ import datetime as dt
 import json
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from bot import contacts
 from bot.app import App
-from bot.delivery import dead_letters
+from bot.delivery import dead_letters, outbox
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import ChannelError, ConfigError, UsageError
-from bot.messages import Address, InboundMessage
+from bot.messages import Address, DeliveryReceipt, InboundMessage
 
 if TYPE_CHECKING:  # imported when it is used: most people who try the bot have no token
+    from bot.channels.sms import SmsArrival
     from bot.channels.telegram import Arrival, TelegramChannel
 
 AGAIN = 5.0  # seconds until a provider that did not answer is asked again
@@ -53,6 +55,8 @@ class Service:
                     group.create_task(self._run_senders(stopping))
                 if telegram and self._receive and not self._house.config.bot.telegram.webhook:
                     group.create_task(self._poll(telegram, stopping))
+                if self._receive and self._house.sms_line:
+                    group.create_task(_or_stop(self._house.sms_line.listen(self.take_sms), stopping))
                 group.create_task(_until(stopping))
         except* Exception as failures:
             raise failures.exceptions[0] from None
@@ -68,8 +72,7 @@ class Service:
         writer = Writer(house.database)
         lease = dt.timedelta(seconds=house.config.bot.delivery.lease_seconds)
         self._senders = [
-            Sender(channel, house.pace_of(channel.name), house.database.keyring, writer, lease)
-            for channel in house.channels
+            Sender(channel, house.pace_of(channel), house.database.keyring, writer, lease) for channel in house.channels
         ]
         if self._senders:
             await run_senders(self._senders, stopping)
@@ -122,13 +125,41 @@ class Service:
             arrival = read_update(update, now)
         except Exception as error:
             log.error("telegram: an update could not be read (%s) and is kept as a dead letter", type(error).__name__)
-            await asyncio.to_thread(self._set_aside, update, type(error).__name__, now)
+            external_id, body = str(update.get("update_id", now.isoformat())), json.dumps(update, ensure_ascii=False)
+            await asyncio.to_thread(self._set_aside, "telegram", external_id, type(error).__name__, body, now)
             return
         self._acknowledge(arrival)
         if arrival.blocked:
             await asyncio.to_thread(self._lost, arrival.blocked, now)
         if arrival.message:
             await self.handle(arrival.message)
+
+    async def take_call(self, path: str, body: bytes) -> None:
+        """One call of the SMS provider, proved to be its own: the same promise as for an update."""
+        provider = self._house.sms_webhook
+        assert provider is not None
+        now = self._clock()
+        try:
+            arrival = provider.read(path, body, now)
+        except Exception as error:
+            log.error("sms: a call could not be read (%s) and is kept as a dead letter", type(error).__name__)
+            external_id = sha256(body).hexdigest()
+            letter = f"{path}\n{body.decode('utf-8', 'replace')}"
+            await asyncio.to_thread(self._set_aside, "sms", external_id, type(error).__name__, letter, now)
+            return
+        await self.take_sms(arrival)
+
+    async def take_sms(self, arrival: "SmsArrival") -> None:
+        """Returns when everything that the arrival causes is on disk."""
+        if arrival.receipts:
+            await asyncio.to_thread(self._record_receipts, arrival.receipts, self._clock())
+        for message in arrival.messages:
+            await self.handle(message)
+
+    def _record_receipts(self, receipts: Sequence[DeliveryReceipt], now: dt.datetime) -> None:
+        with self._house.database.begin() as connection:
+            for receipt in receipts:
+                outbox.record_receipt(connection, receipt, now)
 
     async def handle(self, message: InboundMessage) -> None:
         """One turn; the place in the queue is taken here, in the order of arrival."""
@@ -152,13 +183,18 @@ class Service:
         self._side.add(task)
         task.add_done_callback(self._side.discard)
 
-    def _set_aside(self, update: Mapping[str, Any], reason: str, now: dt.datetime) -> None:
+    def _set_aside(self, channel: str, external_id: str, reason: str, body: str, now: dt.datetime) -> None:
         database = self._house.database
         with database.begin() as connection:
             dead_letters.keep(
-                connection, database.keyring, channel="telegram", external_id=str(update.get("update_id", now.isoformat())),
-                reason=reason, body=json.dumps(update, ensure_ascii=False), now=now,
-            )  # fmt: skip
+                connection,
+                database.keyring,
+                channel=channel,
+                external_id=external_id,
+                reason=reason,
+                body=body,
+                now=now,
+            )
 
     def _lost(self, address: Address, now: dt.datetime) -> None:
         database = self._house.database
@@ -169,25 +205,39 @@ class Service:
 
 def replay(house: App, letter: dead_letters.DeadLetter) -> bool:
     """Reads a dead letter again; whether it was a message, which is then handled once."""
-    from bot.channels.telegram import read_update
-
     now = dt.datetime.now(dt.UTC)
     try:
-        arrival = read_update(json.loads(letter.body), now)
+        messages = _messages_of(house, letter, now)
+    except UsageError:
+        raise
     except Exception as error:
         raise UsageError(f"The letter still cannot be read ({type(error).__name__}).") from None
-    if arrival.message:
-        house.processor.handle(arrival.message)
+    for message in messages:
+        house.processor.handle(message)
     with house.database.begin() as connection:
         dead_letters.close(connection, letter, now)
-    return arrival.message is not None
+    return bool(messages)
+
+
+def _messages_of(house: App, letter: dead_letters.DeadLetter, now: dt.datetime) -> Sequence[InboundMessage]:
+    if letter.channel == "sms":
+        if house.sms_webhook is None:
+            raise UsageError("The letter came from an SMS provider that config.yml no longer names.")
+        path, _, body = letter.body.partition("\n")
+        return house.sms_webhook.read(path, body.encode(), now).messages
+    from bot.channels.telegram import read_update
+
+    message = read_update(json.loads(letter.body), now).message
+    return [message] if message else []
 
 
 def work(house: App) -> None:
     """A process that only sends, until it is interrupted."""
     house.refuse_unready_production()
     if not house.channels:
-        raise ConfigError("There is nothing to send by: set BANDUONG_TELEGRAM_TOKEN (docs/deployer.md).")
+        raise ConfigError(
+            "There is nothing to send by: set BANDUONG_TELEGRAM_TOKEN, or bot.sms.provider in config.yml (docs/deployer.md)."
+        )
     asyncio.run(_work(Service(house, send=True, receive=False)))
 
 

@@ -36,10 +36,10 @@ DOORS: dict[str, set[str]] = {
         "store", "contacts", "conversations", "delivery", "hotline",
     },
 }  # fmt: skip
-ON_TOP = {"app", "rehearsal", "service", "testing", "web", "cli"}
+ON_TOP = {"app", "rehearsal", "service", "sms_providers", "testing", "web", "cli"}
 NOBODY_IMPORTS = {"cli", "testing"}
 
-PROVIDERS = {"telegram", "twilio", "smpplib"}
+PROVIDERS = {"telegram", "twilio", "smpplib", "android_sms_gateway"}
 DATABASES = {"sqlite3", "sqlalchemy", "psycopg", "alembic"}
 PURE = ("conversation", "understanding", "channels")
 LETTER_TABLES = {"letters.py", "understanding/language.py"}  # single letters and syllables, not texts

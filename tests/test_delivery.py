@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 
 from bot import contacts
 from bot.app import App
-from bot.channels.base import SendError
+from bot.channels.base import SendError, SendResult
 from bot.contacts import Contact
 from bot.delivery import outbox
 from bot.delivery.outbox import Due, Outcome
@@ -180,7 +180,7 @@ def test_a_late_answer_clears_the_doubt(lane: Lane, database: Database) -> None:
     (due,) = claim(database)
     mark(database, due)
     reap(database, START + outbox.LEASE + SECOND)
-    record(database, Outcome(due, provider_id="77"))
+    record(database, Outcome(due, result=SendResult(("77",))))
     assert states(database) == ["sent"]
     assert claim(database) == []
 
@@ -255,7 +255,7 @@ def test_receipts_never_go_back(database: Database) -> None:
         (due,) = claim(database)
         mark(database, due)
         tell(database, provider_id, before)
-        record(database, Outcome(due, provider_id=provider_id))
+        record(database, Outcome(due, result=SendResult((provider_id,))))
         tell(database, provider_id, after)
         told = {*before, *after}
         assert state_of(database, due) == ("delivered" if DeliveryStatus.DELIVERED in told else "sent")
@@ -323,13 +323,13 @@ class Wire:
     faults: list[Exception | float] = field(default_factory=list)
     took: list[OutboundMessage] = field(default_factory=list)
 
-    async def send(self, message: OutboundMessage) -> str:
+    async def send(self, message: OutboundMessage) -> SendResult:
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, Exception):
             raise fault
         await asyncio.sleep(fault or 0.001)
         self.took.append(message)
-        return str(len(self.took))
+        return SendResult((str(len(self.took)),))
 
     async def close(self) -> None:
         pass
@@ -454,7 +454,7 @@ def record(database: Database, outcome: Outcome, now: dt.datetime = START) -> No
 
 def finish(database: Database, due: Due, *, error: SendError | None = None, now: dt.datetime = START) -> None:
     mark(database, due, now=now)
-    record(database, Outcome(due, provider_id=None if error else new_id(), error=error), now)
+    record(database, Outcome(due, SendResult(() if error else (new_id(),)), error), now)
 
 
 def reap(database: Database, now: dt.datetime) -> int:

@@ -31,14 +31,21 @@ CAPABILITIES = {
 }
 
 
+@dataclass(frozen=True)
+class SendResult:
+    """What a provider took. `ids`: its ids of the message, one a part where each part has its own. `receipts`: how many
+    receipts of arrival make the message arrived."""
+
+    ids: tuple[str, ...] = ()
+    receipts: int = 1
+
+
 class Channel(Protocol):
     """A way out. One call is one message; it raises SendError where the provider did not take it."""
 
     name: str
 
-    async def send(self, message: OutboundMessage) -> str | None:
-        """The provider's id of the message, where it gives one."""
-        ...
+    async def send(self, message: OutboundMessage) -> SendResult: ...
 
     async def close(self) -> None: ...
 

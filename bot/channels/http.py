@@ -1,14 +1,9 @@
-"""How we call providers over HTTP: aiohttp, also below python-telegram-bot.
+"""How we call providers over HTTP. Nothing is opened before the first call, which decides on the event loop."""
 
-Its own transport, httpx, spends milliseconds of processor time a call as soon as some dozens are under way.
-"""
-
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
-from telegram._utils.defaultvalue import DefaultValue
-from telegram.error import NetworkError, TimedOut
-from telegram.request import BaseRequest, RequestData
 
 CONNECT = 5.0  # seconds
 READ = 15.0
@@ -16,44 +11,37 @@ READ = 15.0
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)  # the request did not leave this machine
 
 
-class TelegramTransport(BaseRequest):
-    """python-telegram-bot's requests, carried by aiohttp. An error keeps its cause."""
+class HttpClient:
+    """Connections of its own, kept open. Errors are aiohttp's, and TimeoutError."""
 
-    def __init__(self, *, connections: int, proxy: str | None = None) -> None:
+    def __init__(self, *, connections: int = 32, proxy: str | None = None) -> None:
         self._connections = connections
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
-    @property
-    def read_timeout(self) -> float:
-        return READ
-
-    async def initialize(self) -> None:
-        """Nothing: the session is opened by the first call, in the loop that makes it."""
-
-    async def shutdown(self) -> None:
-        if self._session:
-            await self._session.close()
-
-    async def do_request(
+    async def request(
         self,
-        url: str,
         method: str,
-        request_data: RequestData | None = None,
-        read_timeout: Any = BaseRequest.DEFAULT_NONE,
-        write_timeout: Any = BaseRequest.DEFAULT_NONE,
-        connect_timeout: Any = BaseRequest.DEFAULT_NONE,
-        pool_timeout: Any = BaseRequest.DEFAULT_NONE,
-    ) -> tuple[int, bytes]:
+        url: str,
+        *,
+        read: float = READ,
+        data: Any = None,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """Status, body and headers; `read` seconds may pass between two pieces of the answer."""
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=self._connections))
-        reading = READ if read_timeout is None or isinstance(read_timeout, DefaultValue) else float(read_timeout)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=reading)
-        data = request_data.json_parameters if request_data else None
-        try:
-            async with self._session.request(method, url, data=data, timeout=timeout, proxy=self._proxy) as answer:
-                return answer.status, await answer.read()
-        except TimeoutError as error:
-            raise TimedOut from error
-        except aiohttp.ClientError as error:
-            raise NetworkError(type(error).__name__) from error
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=read)
+        async with self._session.request(
+            method, url, data=data, json=json, params=params, headers=headers, timeout=timeout, proxy=self._proxy,
+            auth=aiohttp.BasicAuth(*auth) if auth else None, allow_redirects=False,
+        ) as answer:  # fmt: skip
+            return answer.status, await answer.read(), answer.headers
+
+    async def close(self) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None

@@ -21,8 +21,9 @@ from telegram.error import (
 )
 from telegram.warnings import PTBDeprecationWarning
 
-from bot.channels.base import SendError
-from bot.channels.http import NEVER_SENT, TelegramTransport
+from bot.channels.base import SendError, SendResult
+from bot.channels.http import NEVER_SENT
+from bot.channels.telegram_transport import TelegramTransport
 from bot.errors import ChannelError
 from bot.messages import Address, InboundMessage, OutboundMessage
 
@@ -73,7 +74,7 @@ class TelegramChannel:
         await self._transport.shutdown()
         await self._polling.shutdown()
 
-    async def send(self, message: OutboundMessage) -> str:
+    async def send(self, message: OutboundMessage) -> SendResult:
         try:
             text = await self._cleared(message) if message.clearing else message.text
             sent = await self._bot.send_message(
@@ -84,7 +85,7 @@ class TelegramChannel:
             )
         except TelegramError as error:
             raise _refusal(error) from None
-        return str(sent.message_id)
+        return SendResult((str(sent.message_id),))
 
     # -- in ------------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from bot.channels.base import SendError
+from bot.channels.base import SendError, SendResult
 from bot.contacts import Contact, move, set_unreachable
 from bot.delivery import pace
 from bot.delivery.pace import Pace
@@ -33,7 +33,7 @@ from bot.delivery.render import Rendered
 from bot.messages import Address, Clearing, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage
 from bot.store.crypto import Keyring
 from bot.store.database import insert_of, insert_unless_there, new_id, utc
-from bot.store.tables import addresses, inbox, outbox, receipts
+from bot.store.tables import addresses, inbox, outbox, parts, receipts
 from bot.store.tables import pace as paces
 
 LIFE = dt.timedelta(hours=24)  # of a reply that could not leave: later it would only confuse
@@ -47,6 +47,7 @@ _QUEUED = outbox.c.status == literal_column("'queued'")
 _UNDER_WAY = outbox.c.status.in_([literal_column("'claimed'"), literal_column("'sending'")])
 _OPEN = (DeliveryStatus.QUEUED, DeliveryStatus.CLAIMED, DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN)
 _FREE = {"owner": None, "lease_until": None}
+NOTHING = SendResult()
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,10 @@ class Due:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one attempt: the provider's id, or the error."""
+    """What became of one attempt: what the provider took, or the error."""
 
     due: Due
-    provider_id: str | None = None
+    result: SendResult = NOTHING
     error: SendError | None = None
 
 
@@ -318,8 +319,9 @@ def finish(connection: Connection, keyring: Keyring, outcomes: Sequence[Outcome]
         connection.execute(_FINISH.values(**values), {"row": outcome.due.id, "attempt": outcome.due.attempts + 1})
         if outcome.error:
             _draw_conclusions(connection, keyring, outcome.due, outcome.error, now)
-        if outcome.provider_id:
-            _apply_early_receipts(connection, outcome.due.message.address.channel, outcome.provider_id, now)
+        if outcome.result.ids:
+            _know_parts(connection, outcome)
+            _apply_receipts(connection, outcome.due.id, now)
 
 
 # The same attempt, whatever the reaper thought of it meanwhile.
@@ -333,7 +335,8 @@ def _after(outcome: Outcome, now: dt.datetime) -> dict[str, Any]:
     if error is None:
         return {
             "status": DeliveryStatus.SENT,
-            "provider_id": outcome.provider_id,
+            "provider_id": next(iter(outcome.result.ids), None),
+            "receipts": outcome.result.receipts,
             "error": None,
             "done_at": now,
             **_FREE,
@@ -393,42 +396,73 @@ def expire(connection: Connection, now: dt.datetime) -> int:
 
 
 def record_receipt(connection: Connection, receipt: DeliveryReceipt, now: dt.datetime) -> bool:
-    """What the provider says became of a message; whether it is news. A lower rank never follows a higher one."""
+    """What the provider says became of a message or of one part; whether it is news."""
     row = {
         "channel": receipt.channel,
         "provider_id": receipt.provider_id,
         "status": receipt.status,
+        "part": receipt.part,
         "error": receipt.error,
         "received_at": now,
     }
     if not insert_unless_there(connection, receipts, row):
         return False
-    _apply_receipt(connection, receipt, now)
+    key = {"channel": receipt.channel, "provider_id": receipt.provider_id}
+    if row_id := connection.execute(_OF_PROVIDER, key).scalar():
+        _apply_receipts(connection, row_id, now)
     return True
 
 
-def _apply_receipt(connection: Connection, receipt: DeliveryReceipt, now: dt.datetime) -> None:
-    lower: tuple[DeliveryStatus, ...] = (DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN)
-    if receipt.status != DeliveryStatus.SENT:
-        lower = (*lower, DeliveryStatus.SENT)
+_OF_PROVIDER = union(
+    *(
+        select(id_column).where(
+            table.c.channel == bindparam("channel"), table.c.provider_id == bindparam("provider_id")
+        )
+        for table, id_column in ((outbox, outbox.c.id), (parts, parts.c.outbox_id))
+    )
+)
+
+
+def _know_parts(connection: Connection, outcome: Outcome) -> None:
+    """The provider's ids of the parts after the first, whose id the message itself bears."""
+    channel = outcome.due.message.address.channel
+    for provider_id in outcome.result.ids[1:]:
+        row = {"channel": channel, "provider_id": provider_id, "outbox_id": outcome.due.id}
+        insert_unless_there(connection, parts, row)
+
+
+def _apply_receipts(connection: Connection, row_id: str, now: dt.datetime) -> None:
+    """Raises the state of a message to what its receipts say, those that came before the provider's own answer too.
+    A lower rank never follows a higher one."""
+    row = connection.execute(select(outbox).where(outbox.c.id == row_id)).one()
+    own_parts = select(parts.c.provider_id).where(parts.c.outbox_id == row_id)
+    told = connection.execute(
+        select(receipts).where(
+            receipts.c.channel == row.channel,
+            or_(receipts.c.provider_id == row.provider_id, receipts.c.provider_id.in_(own_parts)),
+        )
+    ).all()
+    if not told:
+        return
+    status, error = _verdict(told, row.receipts)
+    lower = [DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN]
+    if status != DeliveryStatus.SENT:
+        lower.append(DeliveryStatus.SENT)
     connection.execute(
         update(outbox)
-        .where(
-            outbox.c.channel == receipt.channel,
-            outbox.c.provider_id == receipt.provider_id,
-            outbox.c.status.in_(lower),
-        )
-        .values(status=receipt.status, error=receipt.error, done_at=now, **_FREE)
+        .where(outbox.c.id == row_id, outbox.c.status.in_(lower))
+        .values(status=status, error=error, done_at=now, **_FREE)
     )
 
 
-def _apply_early_receipts(connection: Connection, channel: str, provider_id: str, now: dt.datetime) -> None:
-    """Those that came before the provider's own answer."""
-    known = connection.execute(
-        select(receipts).where(receipts.c.channel == channel, receipts.c.provider_id == provider_id)
-    ).all()
-    for row in known:
-        _apply_receipt(connection, DeliveryReceipt(channel, provider_id, DeliveryStatus(row.status), row.error), now)
+def _verdict(told: Sequence[Any], needed: int) -> tuple[DeliveryStatus, str | None]:
+    """One part that failed spoils the message; it has arrived when every part has."""
+    for status in (DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED):
+        failed = next((one for one in told if one.status == status), None)
+        if failed:
+            return status, failed.error
+    arrived = sum(one.status == DeliveryStatus.DELIVERED for one in told)
+    return (DeliveryStatus.DELIVERED if arrived >= needed else DeliveryStatus.SENT), None
 
 
 # -- what staff see ----------------------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ class Sender:
             message = replace(message, text=f"{message.repeat_note}\n{message.text}")
         try:
             async with asyncio.timeout(self._lease.total_seconds() * CALL_SHARE):
-                return Outcome(one, provider_id=await self._channel.send(message))
+                return Outcome(one, result=await self._channel.send(message))
         except SendError as error:
             return Outcome(one, error=error)
         except TimeoutError:

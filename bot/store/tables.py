@@ -57,6 +57,7 @@ addresses = Table(
     Column("silent_since", Moment),  # S-03: nothing goes out until the person writes
     Column("unreachable_since", Moment),  # the provider says that nothing can reach it
     Column("leaving_since", Moment),  # forgotten, but for the word that says so
+    Column("person", Id, index=True),  # the same for the addresses that one person has linked; most have none
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("channel", "lookup", name="uq_addresses_channel_lookup"),
     Index("ix_addresses_leaving", "leaving_since", **_where("leaving_since IS NOT NULL")),
@@ -101,6 +102,7 @@ outbox = Table(
     Column("owner", String(32)),  # the worker that holds it ...
     Column("lease_until", Moment),  # ... and until when
     Column("provider_id", String(120)),
+    Column("receipts", SmallInteger, nullable=False, server_default="1"),  # of arrival, until the message has arrived
     Column("error", String(60)),  # a code, never a text
     Column("done_at", Moment),
     Index("ix_outbox_done_at", "done_at"),
@@ -131,7 +133,28 @@ receipts = Table(
     Column("channel", String(20), primary_key=True),
     Column("provider_id", String(120), primary_key=True),
     Column("status", String(12), primary_key=True),
+    Column("part", String(60), primary_key=True),
     Column("error", String(60)),
+    Column("received_at", Moment, nullable=False, index=True),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("channel", String(20), primary_key=True),
+    Column("provider_id", String(120), primary_key=True),  # of a part after the first
+    Column("outbox_id", Id, ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+fragments = Table(
+    "fragments",
+    metadata,
+    Column("channel", String(20), primary_key=True),
+    Column("lookup", String(64), primary_key=True),  # keyed HMAC of the sender
+    Column("reference", Integer, primary_key=True),  # the phone's number of the whole message
+    Column("number", SmallInteger, primary_key=True),
+    Column("total", SmallInteger, nullable=False),
+    Column("sealed_body", LargeBinary, nullable=False),
     Column("received_at", Moment, nullable=False, index=True),
 )
 
@@ -148,6 +171,14 @@ dead_letters = Table(
     UniqueConstraint("channel", "external_id", name="uq_dead_letters_channel_external_id"),
 )
 
+link_codes = Table(
+    "link_codes",
+    metadata,
+    Column("lookup", String(64), primary_key=True),  # keyed HMAC of the code
+    Column("address_id", Id, ForeignKey("addresses.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+
 consents = Table(
     "consents",
     metadata,
@@ -160,8 +191,9 @@ consents = Table(
     Column("sealed_words", LargeBinary),
     Column("given_at", Moment, nullable=False),
     Column("withdrawn_at", Moment),
+    Column("sealed_withdrawal", LargeBinary),  # the words of the no
     UniqueConstraint("id", "purpose", name="uq_consents_id_purpose"),
-    CheckConstraint("basis IN ('consent', 'emergency')", name="basis"),
+    CheckConstraint("basis IN ('consent', 'emergency', 'refusal')", name="basis"),
     CheckConstraint("basis = 'emergency' OR sealed_words IS NOT NULL OR withdrawn_at IS NOT NULL", name="words"),
 )
 

@@ -1,5 +1,6 @@
 """Where providers post what people write. Answered after the commit; anything forged, broken or unknown is refused or set aside."""
 
+import datetime as dt
 import hmac
 import json
 import logging
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from bot.app import App
+from bot.channels.sms import ForgedError, SmsWebhook, WebhookCall
 from bot.service import Service
 
 log = logging.getLogger("banduong")
@@ -18,6 +20,9 @@ def webhook_routes(house: App, service: Service) -> APIRouter:
     routes = APIRouter(prefix="/webhooks")
     if house.telegram:
         _add_telegram(routes, house, service)
+    if house.sms_webhook:
+        for path in house.sms_webhook.paths:
+            _add_sms(routes, house.sms_webhook, path, house.config.bot.sms.webhook or "", service)
     return routes
 
 
@@ -40,3 +45,20 @@ def _add_telegram(routes: APIRouter, house: App, service: Service) -> None:
             return PlainTextResponse("", status_code=400)
         await service.take_update(update)
         return PlainTextResponse("")
+
+
+def _add_sms(routes: APIRouter, provider: SmsWebhook, path: str, public: str, service: Service) -> None:
+    text, media_type = provider.thanks
+
+    @routes.post(f"/{path}", name=path)
+    async def sms(request: Request) -> Response:
+        """One call of the SMS provider."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        url = f"{public}{request.url.path}{query}"  # what the provider signed: never what a proxy says
+        call = WebhookCall(path, url, dict(request.headers), await request.body())
+        try:
+            provider.check(call, dt.datetime.now(dt.UTC))
+        except ForgedError:
+            return PlainTextResponse("", status_code=403)
+        await service.take_call(path, call.body)
+        return Response(text, media_type=media_type)
