@@ -71,9 +71,9 @@ def set_silent(connection: Connection, contact: Contact, since: dt.datetime) -> 
     connection.execute(update(addresses).where(addresses.c.id == contact.id).values(silent_since=since))
 
 
-def set_unreachable(connection: Connection, contact: Contact, since: dt.datetime) -> None:
+def set_unreachable(connection: Connection, address_id: str, since: dt.datetime) -> None:
     """The provider says that nothing can reach this address; what the person writes next proves it wrong."""
-    connection.execute(update(addresses).where(addresses.c.id == contact.id).values(unreachable_since=since))
+    connection.execute(update(addresses).where(addresses.c.id == address_id).values(unreachable_since=since))
 
 
 def heard_from(connection: Connection, contact: Contact) -> None:
@@ -129,6 +129,15 @@ def withdraw_consent(connection: Connection, contact: Contact, purpose: str, now
     connection.execute(
         update(consents)
         .where(consents.c.address_id == contact.id, consents.c.purpose == purpose, consents.c.withdrawn_at.is_(None))
+        .values(withdrawn_at=now)
+    )
+
+
+def withdraw_all(connection: Connection, address_id: str, now: dt.datetime) -> None:
+    """The person told the provider to stop: nothing that was allowed to be sent unasked is allowed any longer."""
+    connection.execute(
+        update(consents)
+        .where(consents.c.address_id == address_id, consents.c.purpose == "alerts", consents.c.withdrawn_at.is_(None))
         .values(withdrawn_at=now)
     )
 

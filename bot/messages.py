@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Literal
 
 from bot.letters import whole
 
@@ -98,11 +99,16 @@ class DeliveryStatus(StrEnum):
     EXPIRED = "expired"
 
 
+Refusal = Literal[
+    "retryable", "permanent", "stopped", "opted_out", "moved", "uncertain"
+]  # SendError says what each means
+
+
 @dataclass(frozen=True)
 class DeliveryReceipt:
     """What a provider says later: sent, delivered, undelivered or failed.
 
-    `part`: tells the receipts of several parts apart, where all parts share one id.
+    `part`: tells the receipts of several parts apart, where all parts share one id. `refusal`: what a failure means.
     """
 
     channel: str
@@ -110,6 +116,7 @@ class DeliveryReceipt:
     status: DeliveryStatus
     error: str | None = None
     part: str = ""
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)

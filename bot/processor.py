@@ -154,7 +154,7 @@ class Processor:
                 cases.extend_case(connection, keyring, contact, event, now)
             case Silenced():
                 contacts.set_silent(connection, contact, now)
-                outbox.cancel_waiting(connection, contact, "silent", now)
+                outbox.cancel_waiting(connection, contact.id, "silent", now)
             case OptedIn(purpose, words):
                 if not contacts.has_consented(connection, contact, purpose):
                     contacts.record_consent(

@@ -50,6 +50,8 @@ class Service:
         try:
             if telegram and self._receive:
                 await self._introduce(telegram)
+            if self._receive and hasattr(self._house.sms, "open"):
+                await self._open_sms()
             async with asyncio.TaskGroup() as group:
                 if self._send:
                     group.create_task(self._run_senders(stopping))
@@ -96,6 +98,14 @@ class Service:
                 await telegram.use_polling()
             for language, commands in self._house.telegram_menu.items():
                 await telegram.set_menu(commands, language)
+        except ChannelError as error:
+            if error.lasting:
+                raise
+            log.error("%s", error)
+
+    async def _open_sms(self) -> None:
+        try:
+            await self._house.sms.open()  # type: ignore[union-attr]
         except ChannelError as error:
             if error.lasting:
                 raise
@@ -200,7 +210,7 @@ class Service:
         database = self._house.database
         with database.begin() as connection:
             if contact := contacts.find(connection, database.keyring, address):
-                contacts.set_unreachable(connection, contact, now)
+                contacts.set_unreachable(connection, contact.id, now)
 
 
 def replay(house: App, letter: dead_letters.DeadLetter) -> bool:

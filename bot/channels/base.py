@@ -1,9 +1,10 @@
 """What every channel must do, and what it can carry."""
 
+import datetime as dt
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol, runtime_checkable
 
-from bot.messages import OutboundMessage
+from bot.messages import OutboundMessage, Refusal
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,23 @@ class Channel(Protocol):
     async def close(self) -> None: ...
 
 
-Refusal = Literal["retryable", "permanent", "stopped", "moved", "uncertain"]
+@runtime_checkable
+class Findable(Protocol):
+    """A channel whose provider can be asked whether it took a message."""
+
+    name: str
+
+    async def find(self, message: OutboundMessage, since: dt.datetime) -> tuple[SendResult, ...]:
+        """What it took for the same person with the same words at `since` or later. ChannelError where it could not be asked."""
+        ...
 
 
 class SendError(Exception):
     """Why a message is not known to have left.
 
     retryable: it certainly has not; later it may (`retry_after` seconds: nothing of this channel before). permanent: this one
-    never will. stopped: nothing will reach this address. moved: the address is now `moved_to`. uncertain: nobody can tell.
+    never will. stopped: nothing will reach this address. opted_out: the person told the provider that they want nothing more.
+    moved: the address is now `moved_to`. uncertain: nobody can tell.
     `code` is the provider's, or ours; never a text.
     """
 

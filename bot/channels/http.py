@@ -1,5 +1,6 @@
 """How we call providers over HTTP. Nothing is opened before the first call, which decides on the event loop."""
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,8 +37,8 @@ class HttpClient:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=self._connections))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=read)
         async with self._session.request(
-            method, url, data=data, json=json, params=params, headers=headers, timeout=timeout, proxy=self._proxy,
-            auth=aiohttp.BasicAuth(*auth) if auth else None, allow_redirects=False,
+            method, url, data=data, json=json, params=params, timeout=timeout, proxy=self._proxy, allow_redirects=False,
+            headers={**(headers or {}), **(_basic(*auth) if auth else {})},
         ) as answer:  # fmt: skip
             return answer.status, await answer.read(), answer.headers
 
@@ -45,3 +46,7 @@ class HttpClient:
         if self._session:
             await self._session.close()
             self._session = None
+
+
+def _basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}

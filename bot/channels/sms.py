@@ -12,6 +12,13 @@ from bot.messages import Address, DeliveryReceipt, InboundMessage
 
 NAME = "sms"
 FEWEST_DIGITS = 8  # of a number that a person can have: shorter ones belong to services
+_SERVICES = {
+    phonenumbers.PhoneNumberType.PREMIUM_RATE,
+    phonenumbers.PhoneNumberType.TOLL_FREE,
+    phonenumbers.PhoneNumberType.SHARED_COST,
+    phonenumbers.PhoneNumberType.UAN,
+    phonenumbers.PhoneNumberType.VOICEMAIL,
+}
 
 
 @dataclass(frozen=True)
@@ -89,11 +96,13 @@ class SmsLine(Protocol):
 
 
 def phone_number(written: str, country: str) -> str | None:
-    """The number as +84..., None where nobody could answer: names of senders, short numbers of services."""
+    """The number as +84..., None where nobody could answer: names of senders, numbers of services."""
     try:
         number = phonenumbers.parse(written, country)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_possible_number(number) or len(str(number.national_number)) < FEWEST_DIGITS:
+        return None
+    if phonenumbers.number_type(number) in _SERVICES:
         return None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

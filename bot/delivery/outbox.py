@@ -7,7 +7,7 @@ out gives a claimed row back, for nothing was sent; a row that was being sent be
 import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -26,11 +26,11 @@ from sqlalchemy import (
 )
 
 from bot.channels.base import SendError, SendResult
-from bot.contacts import Contact, move, set_unreachable
+from bot.contacts import Contact, move, set_unreachable, withdraw_all
 from bot.delivery import pace
 from bot.delivery.pace import Pace
 from bot.delivery.render import Rendered
-from bot.messages import Address, Clearing, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage
+from bot.messages import Address, Clearing, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage, Refusal
 from bot.store.crypto import Keyring
 from bot.store.database import insert_of, insert_unless_there, new_id, utc
 from bot.store.tables import addresses, inbox, outbox, parts, receipts
@@ -41,6 +41,10 @@ CLEARABLE = dt.timedelta(hours=47)  # Telegram deletes what is younger than 48 h
 LEASE = dt.timedelta(seconds=30)  # longer than any call to a provider
 MOST_REPEATS = 3  # of an emergency message whose fate is unknown
 LONGEST_WAIT = 60.0  # seconds between two attempts
+MOST_RETRIES = 3  # of a message that did not reach the handset
+RETRY_AFTER = dt.timedelta(minutes=10)
+DOUBT_LASTS = dt.timedelta(hours=1)  # so long the provider is asked what became of a message
+MOST_DOUBTS = 50  # of one round
 
 # An index of some rows is used only where the condition stands in the statement itself.
 _QUEUED = outbox.c.status == literal_column("'queued'")
@@ -147,11 +151,11 @@ def clearable(connection: Connection, contact: Contact, now: dt.datetime) -> tup
     return tuple(connection.execute(union(ours, theirs)).scalars())
 
 
-def cancel_waiting(connection: Connection, contact: Contact, why: str, now: dt.datetime) -> int:
+def cancel_waiting(connection: Connection, address_id: str, why: str, now: dt.datetime) -> int:
     """Nothing that still waits for this address leaves; how many messages that were."""
     return connection.execute(
         update(outbox)
-        .where(outbox.c.address_id == contact.id, outbox.c.status.in_(["queued", "claimed"]))
+        .where(outbox.c.address_id == address_id, outbox.c.status.in_(["queued", "claimed"]))
         .values(status=DeliveryStatus.CANCELLED, error=why, done_at=now, **_FREE)
     ).rowcount
 
@@ -360,14 +364,21 @@ def _doubted(lane: int, attempts: int, now: dt.datetime) -> dict[str, Any]:
 
 def _draw_conclusions(connection: Connection, keyring: Keyring, due: Due, error: SendError, now: dt.datetime) -> None:
     """What one refusal says about the channel or the address."""
-    contact = Contact(due.address_id, due.message.address)
     if error.retry_after:
         pace.hold(connection, due.message.address.channel, now + dt.timedelta(seconds=error.retry_after), error.code)
-    if error.kind == "stopped":
-        set_unreachable(connection, contact, now)
-        cancel_waiting(connection, contact, error.code, now)
+    _leave_alone(connection, due.address_id, error.kind, error.code, now)
     if error.moved_to:
-        move(connection, keyring, contact, error.moved_to)
+        move(connection, keyring, Contact(due.address_id, due.message.address), error.moved_to)
+
+
+def _leave_alone(connection: Connection, address_id: str, refusal: Refusal | None, code: str, now: dt.datetime) -> None:
+    """Nothing more goes to an address that nothing reaches, or whose person told the provider to stop."""
+    if refusal not in ("stopped", "opted_out"):
+        return
+    set_unreachable(connection, address_id, now)
+    cancel_waiting(connection, address_id, code, now)
+    if refusal == "opted_out":
+        withdraw_all(connection, address_id, now)
 
 
 def reap(connection: Connection, now: dt.datetime) -> int:
@@ -392,6 +403,42 @@ def expire(connection: Connection, now: dt.datetime) -> int:
     ).rowcount
 
 
+# -- doubts ------------------------------------------------------------------------------------------------------------
+
+
+def in_doubt(connection: Connection, keyring: Keyring, channel: str, now: dt.datetime) -> list[tuple[Due, dt.datetime]]:
+    """Messages of the last hour that may have left, each with the moment when it was made."""
+    rows = connection.execute(
+        select(outbox, addresses.c.sealed_identifier)
+        .join(addresses, addresses.c.id == outbox.c.address_id)
+        .where(
+            outbox.c.channel == channel,
+            outbox.c.status == DeliveryStatus.UNCERTAIN,
+            outbox.c.sealed_body != b"",
+            outbox.c.done_at > now - DOUBT_LASTS,
+        )
+        .order_by(outbox.c.created_at)
+        .limit(MOST_DOUBTS)
+    )
+    return [(Due(row.id, row.address_id, opened(keyring, row), now, row.attempts), utc(row.created_at)) for row in rows]
+
+
+def settle(connection: Connection, keyring: Keyring, due: Due, found: Sequence[SendResult], now: dt.datetime) -> bool:
+    """Whether one of the messages that the provider knows must be this one: then it has left. Each counts for one of ours."""
+    channel = due.message.address.channel
+    pace.lock_channel(connection, channel, now)
+    known = [result.ids[0] for result in found]
+    taken = set(
+        connection.execute(
+            select(outbox.c.provider_id).where(outbox.c.channel == channel, outbox.c.provider_id.in_(known))
+        ).scalars()
+    )
+    free = [result for result in found if result.ids[0] not in taken]
+    if free:
+        finish(connection, keyring, [Outcome(replace(due, attempts=due.attempts - 1), free[0])], now)
+    return bool(free)
+
+
 # -- receipts ----------------------------------------------------------------------------------------------------------
 
 
@@ -403,6 +450,7 @@ def record_receipt(connection: Connection, receipt: DeliveryReceipt, now: dt.dat
         "status": receipt.status,
         "part": receipt.part,
         "error": receipt.error,
+        "refusal": receipt.refusal,
         "received_at": now,
     }
     if not insert_unless_there(connection, receipts, row):
@@ -444,23 +492,25 @@ def _apply_receipts(connection: Connection, row_id: str, now: dt.datetime) -> No
     ).all()
     if not told:
         return
-    status, error = _verdict(told, row.receipts)
+    status, failure = _verdict(told, row.receipts)
     lower = [DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN]
     if status != DeliveryStatus.SENT:
         lower.append(DeliveryStatus.SENT)
-    connection.execute(
-        update(outbox)
-        .where(outbox.c.id == row_id, outbox.c.status.in_(lower))
-        .values(status=status, error=error, done_at=now, **_FREE)
-    )
+    values = {"status": status, "error": failure.error if failure else None, "done_at": now, **_FREE}
+    if failure and failure.refusal == "retryable" and row.attempts < MOST_RETRIES:
+        again = {"status": DeliveryStatus.QUEUED, "provider_id": None, "not_before": now + RETRY_AFTER, "done_at": None}
+        values |= again
+    changed = connection.execute(update(outbox).where(outbox.c.id == row_id, outbox.c.status.in_(lower)).values(values))
+    if failure and changed.rowcount:
+        _leave_alone(connection, row.address_id, failure.refusal, failure.error or status, now)
 
 
-def _verdict(told: Sequence[Any], needed: int) -> tuple[DeliveryStatus, str | None]:
-    """One part that failed spoils the message; it has arrived when every part has."""
+def _verdict(told: Sequence[Any], needed: int) -> tuple[DeliveryStatus, Any | None]:
+    """One part that failed spoils the message, and is given back too; it has arrived when every part has."""
     for status in (DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED):
         failed = next((one for one in told if one.status == status), None)
         if failed:
-            return status, failed.error
+            return status, failed
     arrived = sum(one.status == DeliveryStatus.DELIVERED for one in told)
     return (DeliveryStatus.DELIVERED if arrived >= needed else DeliveryStatus.SENT), None
 

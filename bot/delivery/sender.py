@@ -6,25 +6,29 @@ Pace, order and state live in the database (bot/delivery/outbox.py); a worker th
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import itertools
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from bot import contacts
-from bot.channels.base import Channel, SendError
+from bot.channels.base import Channel, Findable, SendError, SendResult
 from bot.delivery import outbox
 from bot.delivery.outbox import Due, Outcome
 from bot.delivery.pace import LOOK_AHEAD, Pace
 from bot.delivery.writer import Writer
+from bot.errors import ChannelError
 from bot.store.crypto import Keyring
 from bot.store.database import clock, new_id
 
 IDLE = 0.1  # seconds between two looks into an empty outbox
 REAP_EVERY = 1.0
 EXPIRE_EVERY = 30  # rounds of reaping
+SETTLE_EVERY = 20.0  # seconds
 LATEST = dt.timedelta(seconds=0.15)  # behind its slot: later, a message waits for another one
 MOST_IN_FLIGHT = 64
 CALL_SHARE = 0.8  # of the lease: so long a call may last
@@ -59,19 +63,22 @@ class Sender:
 
     async def run(self) -> None:
         """Until `end`. Raises when the store fails: a worker that cannot write must not go on."""
-        reaping = asyncio.create_task(self._reap())
+        side = [asyncio.create_task(self._reap())]
+        if isinstance(self._channel, Findable):
+            side.append(asyncio.create_task(self._settle(self._channel)))
         try:
             while not self._ending:
                 due = await self._claim()
                 for one in due:
                     self._start(one)
                 await self._pause(found=bool(due))
-                _raise_failures(self._calls, reaping)
+                _raise_failures(*self._calls, *side)
             while self._calls:
                 await asyncio.wait(self._calls)
-                _raise_failures(self._calls, reaping)
+                _raise_failures(*self._calls, *side)
         finally:
-            reaping.cancel()
+            for task in side:
+                task.cancel()
 
     async def _claim(self) -> list[Due]:
         room = MOST_IN_FLIGHT - len(self._calls)
@@ -164,9 +171,27 @@ class Sender:
                 await self._write.checkpoint()
             await asyncio.sleep(REAP_EVERY)
 
+    async def _settle(self, channel: Findable) -> None:
+        """Asks the provider what became of the messages that may have left."""
+        while True:
+            doubts = await self._write(lambda c: outbox.in_doubt(c, self._keyring, channel.name, clock(c)))
+            for due, made_at in doubts:
+                try:
+                    found = await channel.find(due.message, made_at)
+                except ChannelError as error:
+                    log.error("%s: %s", channel.name, error)
+                    break
+                if found:
+                    await self._write(functools.partial(self._settled, due, found))
+            await asyncio.sleep(SETTLE_EVERY)
 
-def _raise_failures(calls: set[asyncio.Task[None]], reaping: asyncio.Task[None]) -> None:
-    for task in [*calls, reaping]:
+    def _settled(self, due: Due, found: Sequence[SendResult], connection: Connection) -> None:
+        if outbox.settle(connection, self._keyring, due, found, clock(connection)):
+            log.info("%s: a doubtful message had left", due.message.address.channel)
+
+
+def _raise_failures(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
         if task.done() and not task.cancelled():
             task.result()
 

@@ -135,6 +135,7 @@ receipts = Table(
     Column("status", String(12), primary_key=True),
     Column("part", String(60), primary_key=True),
     Column("error", String(60)),
+    Column("refusal", String(12)),
     Column("received_at", Moment, nullable=False, index=True),
 )
 

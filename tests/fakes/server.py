@@ -5,9 +5,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import Response
 
 
 @contextlib.contextmanager
@@ -28,3 +30,12 @@ def serving(application: Starlette) -> Iterator[str]:
         server.should_exit = server.force_exit = True
         thread.join(10)
         listener.close()
+
+
+class Broken(Response):
+    """Closes the connection without an answer."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["extensions"] = {}
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+        raise ConnectionResetError

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.fakes.server import Broken
+
 TOKEN = "123456:fake-token-of-a-bot"
 BOT = {"id": 123456, "is_bot": True, "first_name": "Bạn Đường", "username": "banduong_bot"}
 HANG = 60.0
@@ -134,7 +136,7 @@ class TelegramFake:
         if fault == "hang":
             await asyncio.sleep(HANG)
         if fault == "lost":
-            return _Broken()
+            return Broken()
         result = {**self.message(chat, text=sent.text), "from": BOT, "message_id": sent.message_id}
         return _ok(result)
 
@@ -162,7 +164,7 @@ class TelegramFake:
         }
         if code == "429":
             return _error(429, f"Too Many Requests: retry after {seconds}", {"retry_after": int(seconds)})
-        return _Broken() if code == "refused" else _error(*texts[code])
+        return Broken() if code == "refused" else _error(*texts[code])
 
     def _accept(self, chat: int, given: Json) -> Sent:
         rows = (given.get("reply_markup") or {}).get("inline_keyboard", [])
@@ -212,15 +214,6 @@ class TelegramFake:
         with self._lock:
             self._ids += 1
             return f"{prefix}{self._ids}"
-
-
-class _Broken(Response):
-    """Closes the connection without an answer."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        scope["extensions"] = {}
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
-        raise ConnectionResetError
 
 
 def _ok(result: Any) -> Response:

@@ -52,6 +52,7 @@ def _receipts_by_part() -> None:
     sa.Column('status', sa.String(length=12), nullable=False),
     sa.Column('part', sa.String(length=60), nullable=False),
     sa.Column('error', sa.String(length=60), nullable=True),
+    sa.Column('refusal', sa.String(length=12), nullable=True),
     sa.Column('received_at', Moment, nullable=False),
     sa.PrimaryKeyConstraint('channel', 'provider_id', 'status', 'part', name=op.f('pk_receipts'))
     )
