@@ -151,6 +151,8 @@ def chat(
     address = Address(channel, f"terminal-{uuid.uuid4()}")
     talk: list[dict[str, Any]] = []
     err.print(house.library.say("chat_hint", "vi", "text"))
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     while (text := _read_line()) is not None:
         now = dt.datetime.now(dt.UTC)
         message = InboundMessage(address, str(uuid.uuid4()), text, now)
@@ -168,8 +170,6 @@ def chat(
 
 
 def _read_line() -> str | None:
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")
     try:
         return input("> " if sys.stdin.isatty() else "")
     except (EOFError, KeyboardInterrupt):

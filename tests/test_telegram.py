@@ -24,8 +24,9 @@ from bot.app import App
 from bot.channels.base import CAPABILITIES
 from bot.channels.telegram import read_update
 from bot.config import Secrets
-from bot.delivery.render import parts, split_at_sentences
+from bot.delivery.render import parts
 from bot.errors import ChannelError
+from bot.letters import split_at_sentences
 from bot.messages import Reply
 from bot.service import Service
 from bot.store import tables

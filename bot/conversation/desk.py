@@ -44,6 +44,11 @@ class Desk:
     def text(self) -> str:
         return self.message.text
 
+    @property
+    def in_short(self) -> bool:
+        """Whether every character costs money, and answers come in their short wording."""
+        return self.message.address.channel == "sms"
+
     def update(self, **changes: object) -> None:
         self.conversation = replace(self.conversation, **changes)  # type: ignore[arg-type]
 

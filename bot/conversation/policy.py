@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bot.content import Library
-from bot.conversation import assistance, forms, offers, small_talk
+from bot.conversation import assistance, forms, offers, pages, small_talk
 from bot.conversation.answers import give_answer
 from bot.conversation.commands import Commands, tidy
 from bot.conversation.desk import Desk, Settings
@@ -271,6 +271,8 @@ def choose(desk: Desk, target: str) -> Turn | None:
         desk.conversation = desk.conversation.without_form()
         desk.update(form="offer", step="offer", slots=Slots(told=True), choices=())
         return desk.turn(desk.speaker.say("tell_offer"))
+    if target == "more":
+        return pages.next_page(desk)
     if target == "human":
         return assistance.human(desk)
     if target in ("menu", "procedures"):
@@ -313,6 +315,7 @@ STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     assistance.asks_for_a_person,
     number,
     form_step,
+    pages.asked_for,
     small_talk.source,
     small_talk.language,
     small_talk.foreign_script,

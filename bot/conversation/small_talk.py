@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bot.content import Source
+from bot.conversation import pages
 from bot.conversation.answers import Answered, answer_question
 from bot.conversation.assistance import to_open_case
 from bot.conversation.desk import Desk
@@ -125,8 +126,8 @@ def subscribe_step(desk: Desk, target: str | None) -> Turn | None:
 
 
 def give(desk: Desk, answered: Answered) -> Turn:
-    desk.update(last_answer=answered.answer_id or desk.conversation.last_answer, missed=0)
-    return desk.turn(*answered.replies)
+    desk.update(last_answer=answered.answer_id or desk.conversation.last_answer, missed=0, page=0)
+    return desk.turn(*pages.offered(desk, answered).replies)
 
 
 def with_human(reply: Reply, speaker: Speaker) -> tuple[Choice, ...]:

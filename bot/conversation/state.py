@@ -56,6 +56,7 @@ class Conversation:
     case_open: bool = False
     refusals: int = 0
     last_answer: str | None = None
+    page: int = 0  # how much of it has been read by SMS
     missed: int = 0
     turns: int = 0
     updated_at: dt.datetime | None = None
@@ -97,6 +98,7 @@ class Conversation:
             case_open=data["case_open"],
             refusals=data["refusals"],
             last_answer=data["last_answer"],
+            page=data.get("page", 0),
             missed=data["missed"],
             turns=data["turns"],
             updated_at=dt.datetime.fromisoformat(data["updated_at"]) if data["updated_at"] else None,

@@ -1,11 +1,10 @@
 """Reply -> the text that a channel carries."""
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bot.channels.base import Capabilities
 from bot.channels.sms_text import sms_text
+from bot.letters import split_at_sentences, units
 from bot.messages import Choice, Clearing, Reply
 
 
@@ -18,41 +17,13 @@ class Rendered:
     clearing: Clearing | None = None
 
 
-_SENTENCE = re.compile(r"[^\n.!?…]*(?:[.!?…]+|\n+|$)\s*")
-
-
 def parts(reply: Reply, capabilities: Capabilities) -> list[Rendered]:
     """The reply in as many messages as the channel needs; buttons stand under the last."""
     whole = render(reply, capabilities)
-    if capabilities.longest is None or _units(whole.text) <= capabilities.longest:
+    if capabilities.longest is None or units(whole.text) <= capabilities.longest:
         return [whole]
     *before, last = split_at_sentences(whole.text, capabilities.longest)
     return [*map(Rendered, before), replace(whole, text=last)]
-
-
-def split_at_sentences(text: str, longest: int) -> list[str]:
-    """Pieces of at most `longest` UTF-16 units; a sentence that is longer by itself is cut at a space, or anywhere."""
-    pieces = [""]
-    for sentence in _SENTENCE.findall(text):
-        for fragment in _fragments(sentence, longest):
-            if _units(pieces[-1] + fragment.rstrip()) > longest:
-                pieces.append("")
-            pieces[-1] += fragment
-    return [piece.strip() for piece in pieces if piece.strip()]
-
-
-def _fragments(sentence: str, longest: int) -> Iterator[str]:
-    while _units(sentence.rstrip()) > longest:
-        cut = longest // 2  # no letter has more than two units
-        space = sentence.rfind(" ", 0, cut)
-        cut = space + 1 if space > 0 else cut
-        yield sentence[:cut]
-        sentence = sentence[cut:]
-    yield sentence
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
 
 
 def render(reply: Reply, capabilities: Capabilities) -> Rendered:
