@@ -1,6 +1,7 @@
 """People by their addresses: found by a keyed look-up, stored sealed, forgotten on their word."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
@@ -27,6 +28,8 @@ class Contact:
     silent: bool = False
     unreachable: bool = False
     leaving: bool = False
+    person: str | None = None
+    helped_at: dt.datetime | None = None
     created_at: dt.datetime | None = None
     new: bool = False
 
@@ -43,6 +46,8 @@ def find(connection: Connection, keyring: Keyring, address: Address) -> Contact 
         silent=found.silent_since is not None,
         unreachable=found.unreachable_since is not None,
         leaving=found.leaving_since is not None,
+        person=found.person,
+        helped_at=utc(found.helped_at) if found.helped_at else None,
         created_at=utc(found.created_at),
     )
 
@@ -66,9 +71,14 @@ def _create(connection: Connection, keyring: Keyring, address: Address, now: dt.
     return find_or_create(connection, keyring, address, now)
 
 
-def set_silent(connection: Connection, contact: Contact, since: dt.datetime) -> None:
-    """S-03: from now on nothing may go out to this address before the person writes."""
-    connection.execute(update(addresses).where(addresses.c.id == contact.id).values(silent_since=since))
+def set_silent(connection: Connection, ids: Sequence[str], since: dt.datetime) -> None:
+    """S-03: from now on nothing may go out to these addresses before the person writes there."""
+    connection.execute(update(addresses).where(addresses.c.id.in_(ids)).values(silent_since=since))
+
+
+def set_helped(connection: Connection, ids: Sequence[str], at: dt.datetime) -> None:
+    """S-09: there is a case; news is sent again only after a new yes."""
+    connection.execute(update(addresses).where(addresses.c.id.in_(ids)).values(helped_at=at))
 
 
 def set_unreachable(connection: Connection, address_id: str, since: dt.datetime) -> None:
@@ -125,30 +135,31 @@ def record_consent(
     return row_id
 
 
-def withdraw_consent(connection: Connection, contact: Contact, purpose: str, now: dt.datetime) -> None:
+def withdraw_consent(
+    connection: Connection, keyring: Keyring, address_id: str, purpose: str, words: str, now: dt.datetime
+) -> None:
+    """A no, with its words as evidence; it stands there even where no yes was given before."""
+    given = (consents.c.address_id == address_id, consents.c.purpose == purpose, consents.c.withdrawn_at.is_(None))
+    row_id = connection.execute(select(consents.c.id).where(*given)).scalar()
+    if row_id is None:
+        row_id = new_id()
+        refusal = {"id": row_id, "address_id": address_id, "purpose": purpose, "basis": "refusal"}
+        reason = "said by the person"
+        connection.execute(insert(consents).values(**refusal, reason=reason, given_at=now, withdrawn_at=now))
+    sealed = keyring.seal(words, f"consents|{row_id}|sealed_withdrawal")
     connection.execute(
-        update(consents)
-        .where(consents.c.address_id == contact.id, consents.c.purpose == purpose, consents.c.withdrawn_at.is_(None))
-        .values(withdrawn_at=now)
-    )
-
-
-def withdraw_all(connection: Connection, address_id: str, now: dt.datetime) -> None:
-    """The person told the provider to stop: nothing that was allowed to be sent unasked is allowed any longer."""
-    connection.execute(
-        update(consents)
-        .where(consents.c.address_id == address_id, consents.c.purpose == "alerts", consents.c.withdrawn_at.is_(None))
-        .values(withdrawn_at=now)
+        update(consents).where(consents.c.id == row_id).values(withdrawn_at=now, sealed_withdrawal=sealed)
     )
 
 
 def has_consented(connection: Connection, contact: Contact, purpose: str) -> bool:
-    found = connection.execute(
-        select(consents.c.id).where(
-            consents.c.address_id == contact.id, consents.c.purpose == purpose, consents.c.withdrawn_at.is_(None)
-        )
-    ).first()
-    return found is not None
+    """S-09: a yes from before the last case no longer counts."""
+    given = select(consents.c.id).where(
+        consents.c.address_id == contact.id, consents.c.purpose == purpose, consents.c.withdrawn_at.is_(None)
+    )
+    if contact.helped_at:
+        given = given.where(consents.c.given_at > contact.helped_at)
+    return connection.execute(given).first() is not None
 
 
 def forget(connection: Connection, contact: Contact, now: dt.datetime) -> None:
@@ -165,6 +176,7 @@ def forget_but_for_a_word(connection: Connection, contact: Contact, now: dt.date
     for table in (conversations, outbox, pace):
         connection.execute(delete(table).where(table.c.address_id == contact.id))
     row = {"silent_since": None, "unreachable_since": None, "leaving_since": now, "created_at": now}
+    row |= {"person": None, "helped_at": None}
     connection.execute(update(addresses).where(addresses.c.id == contact.id).values(**row))
 
 
@@ -178,5 +190,7 @@ def drop_departed(connection: Connection) -> int:
 
 def _unsay_consents(connection: Connection, contact: Contact, now: dt.datetime) -> None:
     connection.execute(
-        update(consents).where(consents.c.address_id == contact.id).values(sealed_words=None, withdrawn_at=now)
+        update(consents)
+        .where(consents.c.address_id == contact.id)
+        .values(sealed_words=None, sealed_withdrawal=None, withdrawn_at=now)
     )

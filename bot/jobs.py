@@ -4,7 +4,7 @@ import datetime as dt
 
 from sqlalchemy import Connection, delete, select, update
 
-from bot import conversations
+from bot import conversations, links
 from bot.delivery import dead_letters
 from bot.store.database import Database
 from bot.store.tables import cases, inbox, outbox, pace, receipts
@@ -30,6 +30,7 @@ def purge(database: Database, now: dt.datetime, idle: dt.timedelta) -> dict[str,
         }
         connection.execute(delete(outbox).where(outbox.c.done_at < now - ID_LIFE))
         connection.execute(delete(receipts).where(receipts.c.received_at < now - ID_LIFE))
+        links.purge_codes(connection, now)
         connection.execute(delete(pace).where(pace.c.next_slot_at < now - PACE_LIFE))
     if any(removed.values()):
         database.checkpoint()

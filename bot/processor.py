@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from bot import contacts, conversations
+from bot import contacts, conversations, links
 from bot.channels.base import CAPABILITIES
 from bot.contacts import Contact
+from bot.conversation import lines
 from bot.conversation.events import (
     CaseExtended,
     CaseRequested,
@@ -20,12 +21,14 @@ from bot.conversation.events import (
     ConsentRefused,
     ErasureRequested,
     Event,
+    LinkCodeGiven,
+    Linked,
     OptedIn,
     OptedOut,
     Silenced,
 )
 from bot.conversation.policy import Policy
-from bot.conversation.state import Conversation, Turn
+from bot.conversation.state import Conversation, Facts, Turn
 from bot.delivery import inbox, outbox
 from bot.delivery.render import Rendered, parts
 from bot.hotline import cases
@@ -80,7 +83,8 @@ class Processor:
         inbox_id = inbox.receive(connection, message, contact)
         case_open = not contact.new and cases.open_case_of(connection, contact) is not None
         known = None if contact.new else conversations.load(connection, keyring, contact)
-        conversation = replace(known or Conversation(), draft=draft, case_open=case_open)
+        facts = self._facts(connection, contact, message)
+        conversation = replace(known or Conversation(), draft=draft, case_open=case_open, facts=facts)
         if contact.silent or contact.unreachable or contact.leaving:
             contacts.heard_from(connection, contact)
         turn = self._policy.respond(conversation, message, reading)
@@ -112,6 +116,13 @@ class Processor:
             repeat_note=self._policy.repeat_note(turn.conversation),
         )
         return messages, turn.conversation.draft, erasing
+
+    def _facts(self, connection: Connection, contact: Contact, message: InboundMessage) -> Facts:
+        keyring = self._database.keyring
+        code = lines.code_in(message.text)
+        typed = links.typed(connection, keyring, contact, code, message.received_at) if code else "none"
+        wanted = self._policy.may_ask_for_code(message.text)
+        return Facts(contact.person is not None, links.fresh_code(connection, keyring) if wanted else "", typed)
 
     def _repeated(
         self, connection: Connection, message: InboundMessage, reading: Understanding, before: inbox.Earlier
@@ -150,22 +161,37 @@ class Processor:
                 )  # fmt: skip
             case CaseRequested():
                 cases.open_case(connection, keyring, contact, event, consent_id, now)
+                contacts.set_helped(connection, links.addresses_of(connection, contact), now)
             case CaseExtended():
                 cases.extend_case(connection, keyring, contact, event, now)
+            case ConsentRefused() | ErasureRequested():
+                pass
+            case _:
+                self._apply_to_line(connection, contact, event, now)
+        return None
+
+    def _apply_to_line(self, connection: Connection, contact: Contact, event: Event, now: dt.datetime) -> None:
+        """What the person wants of the line itself."""
+        keyring = self._database.keyring
+        match event:
             case Silenced():
-                contacts.set_silent(connection, contact, now)
-                outbox.cancel_waiting(connection, contact.id, "silent", now)
+                own = links.addresses_of(connection, contact)  # both lines may end in one phone
+                contacts.set_silent(connection, own, now)
+                for address_id in own:
+                    outbox.cancel_waiting(connection, address_id, "silent", now)
             case OptedIn(purpose, words):
                 if not contacts.has_consented(connection, contact, purpose):
                     contacts.record_consent(
                         connection, keyring, contact, purpose=purpose, basis="consent", reason="asked for by the person",
                         now=now, words=words,
                     )  # fmt: skip
-            case OptedOut(purpose):
-                contacts.withdraw_consent(connection, contact, purpose, now)
-            case ConsentRefused() | ErasureRequested():
-                pass
-        return None
+            case OptedOut(purpose, words, everywhere):
+                for address_id in links.addresses_of(connection, contact) if everywhere else [contact.id]:
+                    contacts.withdraw_consent(connection, keyring, address_id, purpose, words, now)
+            case LinkCodeGiven(code):
+                links.give(connection, keyring, contact, code, now)
+            case Linked(code):
+                links.link(connection, keyring, contact, code, now)
 
     @staticmethod
     def _to_be_cleared(

@@ -169,7 +169,7 @@ class Service:
     def _record_receipts(self, receipts: Sequence[DeliveryReceipt], now: dt.datetime) -> None:
         with self._house.database.begin() as connection:
             for receipt in receipts:
-                outbox.record_receipt(connection, receipt, now)
+                outbox.record_receipt(connection, self._house.database.keyring, receipt, now)
 
     async def handle(self, message: InboundMessage) -> None:
         """One turn; the place in the queue is taken here, in the order of arrival."""

@@ -25,15 +25,16 @@ DOORS: dict[str, set[str]] = {
     "store": {"errors"},
     "config": {"errors", "content"},
     "contacts": {"messages", "store"},
+    "links": {"store", "contacts"},
     "conversations": {"messages", "conversation", "store", "contacts"},
-    "delivery": {"errors", "messages", "channels", "store", "contacts"},
+    "delivery": {"errors", "letters", "messages", "channels", "store", "contacts"},
     "hotline": {"errors", "messages", "store", "contacts", "conversation"},
     "content_rules": {"letters", "channels", "content"},
     "nlu_rules": {"letters", "content", "content_rules", "understanding"},
-    "jobs": {"store", "contacts", "conversations", "delivery", "hotline"},
+    "jobs": {"store", "contacts", "links", "conversations", "delivery", "hotline"},
     "processor": {
         "errors", "messages", "channels", "understanding", "conversation",
-        "store", "contacts", "conversations", "delivery", "hotline",
+        "store", "contacts", "links", "conversations", "delivery", "hotline",
     },
 }  # fmt: skip
 ON_TOP = {"app", "rehearsal", "service", "sms_providers", "testing", "web", "cli"}

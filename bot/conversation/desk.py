@@ -73,6 +73,14 @@ class Desk:
         written = self._wordings[0]
         return labels.index(written) + 1 if written in labels else number_in(self.text)
 
+    @property
+    def evidence(self) -> str:
+        """The person's words for a yes or a no; of a number, what stands beside it."""
+        choices = self.speaker.choices(self.conversation.choices)
+        if self.number and self.number <= len(choices):
+            return f"{self.text[:80]} ({choices[self.number - 1].label})"
+        return self.text[:80]
+
     def is_control(self) -> bool:
         """Numbers and words that answer the question at hand are never read as a cry."""
         return self.number is not None or self.says(*self.library.commands)

@@ -64,8 +64,25 @@ class OptedIn:
 
 @dataclass(frozen=True)
 class OptedOut:
+    """`everywhere`: on all lines that the person has linked."""
+
     purpose: str
     words: str
+    everywhere: bool = False
+
+
+@dataclass(frozen=True)
+class LinkCodeGiven:
+    """A code that the person may type on another line, to show that both are theirs."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Linked:
+    """The code of another line was typed here."""
+
+    code: str
 
 
 @dataclass(frozen=True)
@@ -73,4 +90,7 @@ class ErasureRequested:
     """The person wants everything about them gone."""
 
 
-Event = ConsentGiven | ConsentRefused | CaseRequested | CaseExtended | Silenced | OptedIn | OptedOut | ErasureRequested
+Event = (
+    ConsentGiven | ConsentRefused | CaseRequested | CaseExtended | Silenced | OptedIn | OptedOut | LinkCodeGiven | Linked
+    | ErasureRequested
+)  # fmt: skip

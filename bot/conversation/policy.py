@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bot.content import Library
-from bot.conversation import assistance, forms, offers, pages, small_talk
+from bot.conversation import assistance, forms, lines, offers, pages, small_talk
 from bot.conversation.answers import give_answer
 from bot.conversation.commands import Commands, tidy
 from bot.conversation.desk import Desk, Settings
-from bot.conversation.events import CaseExtended, ErasureRequested, OptedOut, Silenced
+from bot.conversation.events import CaseExtended, ErasureRequested, Silenced
 from bot.conversation.replies import Speaker, joined
 from bot.conversation.state import Conversation, Mode, Slots, Turn
 from bot.messages import VIETNAM, InboundMessage, Reply
@@ -51,6 +51,10 @@ class Policy:
         turn = introduced(reminded(turn, conversation, desk), conversation, self._library)
         return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at))
 
+    def may_ask_for_code(self, text: str) -> bool:
+        """Whether `respond` will want a code that may be given out."""
+        return self._commands.is_("link", text)
+
     def repeat_note(self, conversation: Conversation) -> str:
         """What stands in front of a message that may arrive twice."""
         return Speaker(self._library, conversation.language).say("may_repeat").text
@@ -61,8 +65,9 @@ def remembered(conversation: Conversation, now: dt.datetime, settings: Settings)
     idle = conversation.idle_for(now)
     if idle >= settings.idle:
         return Conversation(
-            language=conversation.language, mode=conversation.mode, greeted=True, case_open=conversation.case_open
-        )
+            language=conversation.language, mode=conversation.mode, greeted=True, case_open=conversation.case_open,
+            facts=conversation.facts,
+        )  # fmt: skip
     if idle >= settings.pause and conversation.form == "offer":
         return replace(conversation, form=None, step="paused", slots=Slots())
     return conversation
@@ -136,11 +141,7 @@ def stop_or_delete(desk: Desk) -> Turn | None:
         desk.events.append(ErasureRequested())
         desk.conversation = Conversation(language=desk.conversation.language, greeted=True)
         return desk.turn(desk.clearing("erased"))
-    if desk.commands.is_("stop", desk.text) or (chat == "stop" and not waiting):
-        desk.events.append(OptedOut("alerts", desk.text[:80]))
-        desk.conversation = desk.conversation.without_form()
-        return desk.turn(desk.speaker.say("stopped"))
-    return None
+    return lines.stop(desk)
 
 
 def hotline(desk: Desk) -> Turn | None:
@@ -205,7 +206,9 @@ def form_step(desk: Desk) -> Turn | None:
     if step == "paused":
         return offers.after_a_pause(desk)
     if step == "subscribe":
-        return small_talk.subscribe_step(desk, None)
+        return lines.subscribe_step(desk, None)
+    if step == "stop":
+        return lines.stop_step(desk, None)
     return question_step(desk, step, None) if step else None
 
 
@@ -262,7 +265,11 @@ def choose(desk: Desk, target: str) -> Turn | None:
     if target in ("agree", "refuse") and step == "consent":
         return assistance.consent_step(desk, target)
     if target in ("yes", "no") and step == "subscribe":
-        return small_talk.subscribe_step(desk, target)
+        return lines.subscribe_step(desk, target)
+    if target in ("yes", "no") and step == "stop":
+        return lines.stop_step(desk, target)
+    if target == "stop_everywhere":
+        return lines.stopped(desk, everywhere=True)
     if target in ("yes", "no", "unsure", "skip") and step:
         return question_step(desk, step, target)
     if target in desk.library.answers:
@@ -284,9 +291,8 @@ def by_kind(desk: Desk) -> Turn:
     reading = desk.reading
     if desk.says("menu"):
         return desk.turn(desk.speaker.say("menu" if desk.conversation.greeted else "welcome"))
-    if desk.says("subscribe") or (reading.kind == "chat" and reading.topic == "subscribe"):
-        desk.update(step="subscribe")
-        return desk.turn(desk.speaker.say("subscribe_ask"))
+    if turn := lines.subscribe(desk):
+        return turn
     if reading.kind == "report":
         return assistance.report(desk)
     if reading.kind == "offer":
@@ -313,6 +319,7 @@ STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     free_answer,
     assistance.emergency,
     assistance.asks_for_a_person,
+    lines.link,
     number,
     form_step,
     pages.asked_for,

@@ -7,7 +7,6 @@ from bot.conversation import pages
 from bot.conversation.answers import Answered, answer_question
 from bot.conversation.assistance import to_open_case
 from bot.conversation.desk import Desk
-from bot.conversation.events import OptedIn
 from bot.conversation.replies import Speaker, joined
 from bot.conversation.state import Turn
 from bot.messages import Choice, Reply
@@ -111,18 +110,6 @@ def missed(desk: Desk) -> Turn:
     if desk.conversation.case_open:
         return to_open_case(desk, "case_added")
     return desk.turn(desk.speaker.say("not_understood_again" if again else "not_understood"))
-
-
-def subscribe_step(desk: Desk, target: str | None) -> Turn | None:
-    if target == "yes" or desk.says("yes") or desk.says("consent"):
-        desk.events.append(OptedIn("alerts", desk.text[:80]))
-        desk.update(step=None)
-        return desk.turn(desk.speaker.say("subscribed"))
-    if target == "no" or desk.says("no"):
-        desk.update(step=None)
-        return desk.turn(desk.speaker.say("subscribe_no"))
-    desk.update(step=None)
-    return None
 
 
 def give(desk: Desk, answered: Answered) -> Turn:

@@ -42,6 +42,19 @@ class Slots:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What the store knows of this line as a message arrives; never saved with the talk.
+
+    `linked`: the person has other lines. `fresh_code`: may be given out for a new one. `typed_code`: what the code that the
+    message consists of is worth.
+    """
+
+    linked: bool = False
+    fresh_code: str = ""
+    typed_code: Literal["none", "good", "own", "wrong"] = "none"
+
+
+@dataclass(frozen=True)
 class Conversation:
     """`form` is the talk that is under way and `step` the question that waits for an answer."""
 
@@ -61,6 +74,7 @@ class Conversation:
     turns: int = 0
     updated_at: dt.datetime | None = None
     draft: tuple[str, ...] = ()
+    facts: Facts = Facts()
 
     def idle_for(self, now: dt.datetime) -> dt.timedelta:
         return now - self.updated_at if self.updated_at else dt.timedelta(0)
@@ -69,9 +83,9 @@ class Conversation:
         return replace(self, form=None, step=None, slots=Slots(), draft=())
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the draft."""
-        data = asdict(replace(self, draft=()))
-        del data["draft"]
+        """Everything but the draft and the facts."""
+        data = asdict(replace(self, draft=(), facts=Facts()))
+        del data["draft"], data["facts"]
         data["updated_at"] = self.updated_at.isoformat() if self.updated_at else None
         return data
 

@@ -26,14 +26,14 @@ from sqlalchemy import (
 )
 
 from bot.channels.base import SendError, SendResult
-from bot.contacts import Contact, move, set_unreachable, withdraw_all
+from bot.contacts import Contact, move, set_unreachable, withdraw_consent
 from bot.delivery import pace
 from bot.delivery.pace import Pace
 from bot.delivery.render import Rendered
 from bot.messages import Address, Clearing, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage, Refusal
 from bot.store.crypto import Keyring
 from bot.store.database import insert_of, insert_unless_there, new_id, utc
-from bot.store.tables import addresses, inbox, outbox, parts, receipts
+from bot.store.tables import addresses, consents, inbox, outbox, parts, receipts
 from bot.store.tables import pace as paces
 
 LIFE = dt.timedelta(hours=24)  # of a reply that could not leave: later it would only confuse
@@ -246,9 +246,18 @@ def _candidates() -> Any:
 
 
 def _may_be_reached() -> Any:
-    """S-03: to a silent address nothing leaves but what was decided before or with the silence."""
+    """S-03: to a silent address nothing leaves but what was decided before or with the silence. S-09: news goes only to
+    those who said yes, and after a case only to those who said yes again."""
     silent = and_(addresses.c.silent_since.is_not(None), addresses.c.silent_since < outbox.c.created_at)
-    return and_(addresses.c.unreachable_since.is_(None), ~silent)
+    welcome = exists().where(
+        consents.c.address_id == addresses.c.id,
+        consents.c.purpose == "alerts",
+        consents.c.basis == "consent",
+        consents.c.withdrawn_at.is_(None),
+        or_(addresses.c.helped_at.is_(None), consents.c.given_at > addresses.c.helped_at),
+    )
+    is_news = outbox.c.lane == literal_column(str(int(Lane.BROADCAST)))
+    return and_(addresses.c.unreachable_since.is_(None), ~silent, or_(~is_news, welcome))
 
 
 _CANDIDATES = _candidates()
@@ -325,7 +334,7 @@ def finish(connection: Connection, keyring: Keyring, outcomes: Sequence[Outcome]
             _draw_conclusions(connection, keyring, outcome.due, outcome.error, now)
         if outcome.result.ids:
             _know_parts(connection, outcome)
-            _apply_receipts(connection, outcome.due.id, now)
+            _apply_receipts(connection, keyring, outcome.due.id, now)
 
 
 # The same attempt, whatever the reaper thought of it meanwhile.
@@ -366,19 +375,21 @@ def _draw_conclusions(connection: Connection, keyring: Keyring, due: Due, error:
     """What one refusal says about the channel or the address."""
     if error.retry_after:
         pace.hold(connection, due.message.address.channel, now + dt.timedelta(seconds=error.retry_after), error.code)
-    _leave_alone(connection, due.address_id, error.kind, error.code, now)
+    _leave_alone(connection, keyring, due.address_id, error.kind, error.code, now)
     if error.moved_to:
         move(connection, keyring, Contact(due.address_id, due.message.address), error.moved_to)
 
 
-def _leave_alone(connection: Connection, address_id: str, refusal: Refusal | None, code: str, now: dt.datetime) -> None:
+def _leave_alone(
+    connection: Connection, keyring: Keyring, address_id: str, refusal: Refusal | None, code: str, now: dt.datetime
+) -> None:
     """Nothing more goes to an address that nothing reaches, or whose person told the provider to stop."""
     if refusal not in ("stopped", "opted_out"):
         return
     set_unreachable(connection, address_id, now)
     cancel_waiting(connection, address_id, code, now)
     if refusal == "opted_out":
-        withdraw_all(connection, address_id, now)
+        withdraw_consent(connection, keyring, address_id, "alerts", code, now)
 
 
 def reap(connection: Connection, now: dt.datetime) -> int:
@@ -442,7 +453,7 @@ def settle(connection: Connection, keyring: Keyring, due: Due, found: Sequence[S
 # -- receipts ----------------------------------------------------------------------------------------------------------
 
 
-def record_receipt(connection: Connection, receipt: DeliveryReceipt, now: dt.datetime) -> bool:
+def record_receipt(connection: Connection, keyring: Keyring, receipt: DeliveryReceipt, now: dt.datetime) -> bool:
     """What the provider says became of a message or of one part; whether it is news."""
     row = {
         "channel": receipt.channel,
@@ -457,7 +468,7 @@ def record_receipt(connection: Connection, receipt: DeliveryReceipt, now: dt.dat
         return False
     key = {"channel": receipt.channel, "provider_id": receipt.provider_id}
     if row_id := connection.execute(_OF_PROVIDER, key).scalar():
-        _apply_receipts(connection, row_id, now)
+        _apply_receipts(connection, keyring, row_id, now)
     return True
 
 
@@ -479,7 +490,7 @@ def _know_parts(connection: Connection, outcome: Outcome) -> None:
         insert_unless_there(connection, parts, row)
 
 
-def _apply_receipts(connection: Connection, row_id: str, now: dt.datetime) -> None:
+def _apply_receipts(connection: Connection, keyring: Keyring, row_id: str, now: dt.datetime) -> None:
     """Raises the state of a message to what its receipts say, those that came before the provider's own answer too.
     A lower rank never follows a higher one."""
     row = connection.execute(select(outbox).where(outbox.c.id == row_id)).one()
@@ -502,7 +513,7 @@ def _apply_receipts(connection: Connection, row_id: str, now: dt.datetime) -> No
         values |= again
     changed = connection.execute(update(outbox).where(outbox.c.id == row_id, outbox.c.status.in_(lower)).values(values))
     if failure and changed.rowcount:
-        _leave_alone(connection, row.address_id, failure.refusal, failure.error or status, now)
+        _leave_alone(connection, keyring, row.address_id, failure.refusal, failure.error or status, now)
 
 
 def _verdict(told: Sequence[Any], needed: int) -> tuple[DeliveryStatus, Any | None]:

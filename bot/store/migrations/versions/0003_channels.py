@@ -24,6 +24,7 @@ def upgrade() -> None:
     op.create_index(op.f('ix_fragments_received_at'), 'fragments', ['received_at'])
     with op.batch_alter_table('addresses', schema=None) as batch_op:
         batch_op.add_column(sa.Column('person', sa.String(length=32), nullable=True))
+        batch_op.add_column(sa.Column('helped_at', Moment, nullable=True))
         batch_op.create_index(batch_op.f('ix_addresses_person'), ['person'])
     op.create_table('link_codes',
     sa.Column('lookup', sa.String(length=64), nullable=False),
@@ -35,6 +36,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('address_id', name=op.f('uq_link_codes_address_id'))
     )
     op.create_index(op.f('ix_link_codes_expires_at'), 'link_codes', ['expires_at'])
+    op.execute("UPDATE addresses SET helped_at = (SELECT max(opened_at) FROM cases WHERE address_id = addresses.id)")
     with op.batch_alter_table('consents', schema=None) as batch_op:
         batch_op.add_column(sa.Column('sealed_withdrawal', sa.LargeBinary(), nullable=True))
         batch_op.drop_constraint(op.f('ck_consents_basis'), type_='check')
