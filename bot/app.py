@@ -75,6 +75,8 @@ class App:
                 pause=dt.timedelta(minutes=bot.conversation.pause_minutes),
                 idle=dt.timedelta(minutes=bot.conversation.idle_minutes),
                 staffed=bot.hotline.staffed,
+                per_minute=bot.conversation.messages_per_minute,
+                per_hour=bot.conversation.messages_per_hour,
             ),
         )
 

@@ -14,6 +14,7 @@ from bot import contacts, conversations, links
 from bot.channels.base import CAPABILITIES
 from bot.contacts import Contact
 from bot.conversation import lines
+from bot.conversation.commands import tidy
 from bot.conversation.events import (
     CaseExtended,
     CaseRequested,
@@ -38,6 +39,9 @@ from bot.understanding.reading import Understanding
 
 if TYPE_CHECKING:
     from bot.understanding.interpreter import Interpreter
+
+
+ECHO = 16  # figures of the digest by which the same words are known again
 
 
 class Processor:
@@ -122,7 +126,15 @@ class Processor:
         code = lines.code_in(message.text)
         typed = links.typed(connection, keyring, contact, code, message.received_at) if code else "none"
         wanted = self._policy.may_ask_for_code(message.text)
-        return Facts(contact.person is not None, links.fresh_code(connection, keyring) if wanted else "", typed)
+        last_minute, last_hour = inbox.recent(connection, contact, message.received_at)
+        return Facts(
+            linked=contact.person is not None,
+            fresh_code=links.fresh_code(connection, keyring) if wanted else "",
+            typed_code=typed,
+            last_minute=last_minute,
+            last_hour=last_hour,
+            echo=keyring.lookup("echo", tidy(message.text))[:ECHO],
+        )
 
     def _repeated(
         self, connection: Connection, message: InboundMessage, reading: Understanding, before: inbox.Earlier

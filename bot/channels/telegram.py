@@ -161,7 +161,7 @@ def read_update(update: Mapping[str, Any], now: dt.datetime) -> Arrival:
         raise ValueError("unknown update")
     if message.chat.type != ChatType.PRIVATE:
         return Arrival(group=message.chat.id if not message.left_chat_member else None)
-    if _is_service(message):
+    if _is_service(message) or (message.from_user and message.from_user.is_bot):  # machines are not answered
         return Arrival()
     return Arrival(_inbound(message.chat.id, external_id, _words(message), now, message))
 

@@ -24,6 +24,8 @@ class Settings:
     pause: dt.timedelta = dt.timedelta(minutes=10)
     idle: dt.timedelta = dt.timedelta(minutes=30)
     staffed: bool = False
+    per_minute: int = 20
+    per_hour: int = 120
 
 
 @dataclass

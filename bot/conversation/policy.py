@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bot.content import Library
-from bot.conversation import assistance, forms, lines, offers, pages, small_talk
+from bot.conversation import assistance, forms, limits, lines, offers, pages, small_talk
 from bot.conversation.answers import give_answer
 from bot.conversation.commands import Commands, tidy
 from bot.conversation.desk import Desk, Settings
@@ -35,7 +35,7 @@ class Policy:
 
     def respond(self, conversation: Conversation, message: InboundMessage, reading: Understanding) -> Turn:
         """The whole effect of `message`; the same for the same three inputs."""
-        conversation = remembered(conversation, message.received_at, self._settings)
+        conversation = limits.counted(remembered(conversation, message.received_at, self._settings))
         language = language_of(conversation, reading)
         desk = Desk(
             conversation=replace(conversation, language=language, turns=conversation.turns + 1),
@@ -49,6 +49,7 @@ class Policy:
         )
         turn = next(turn for step in STEPS if (turn := step(desk)) is not None)
         turn = introduced(reminded(turn, conversation, desk), conversation, self._library)
+        turn = limits.without_end(turn, desk)
         return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at))
 
     def may_ask_for_code(self, text: str) -> bool:
@@ -311,6 +312,7 @@ STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     leave,
     stop_or_delete,
     hotline,
+    limits.too_much,
     nothing_said,
     probing,
     assistance.after_a_pause,

@@ -46,12 +46,16 @@ class Facts:
     """What the store knows of this line as a message arrives; never saved with the talk.
 
     `linked`: the person has other lines. `fresh_code`: may be given out for a new one. `typed_code`: what the code that the
-    message consists of is worth.
+    message consists of is worth. `last_minute`, `last_hour`: how many messages have come, with this one. `echo`: the same for
+    the same words.
     """
 
     linked: bool = False
     fresh_code: str = ""
     typed_code: Literal["none", "good", "own", "wrong"] = "none"
+    last_minute: int = 0
+    last_hour: int = 0
+    echo: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,9 @@ class Conversation:
     last_answer: str | None = None
     page: int = 0  # how much of it has been read by SMS
     missed: int = 0
+    echo: str = ""  # the last message, as a keyed digest ...
+    echoes: int = 0  # ... and how often it has come again
+    hushed: bool = False  # whether a flood has been told to slow down
     turns: int = 0
     updated_at: dt.datetime | None = None
     draft: tuple[str, ...] = ()
@@ -114,6 +121,9 @@ class Conversation:
             last_answer=data["last_answer"],
             page=data.get("page", 0),
             missed=data["missed"],
+            echo=data.get("echo", ""),
+            echoes=data.get("echoes", 0),
+            hushed=data.get("hushed", False),
             turns=data["turns"],
             updated_at=dt.datetime.fromisoformat(data["updated_at"]) if data["updated_at"] else None,
         )
