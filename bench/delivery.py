@@ -22,6 +22,7 @@ from bot.store import tables
 from bot.store.database import Database, new_id, open_database
 from tests.fakes.server import serving
 from tests.fakes.telegram import TOKEN, TelegramFake
+from tests.people import agree_to_news
 
 ROOT = Path(__file__).parent.parent
 WORKERS = 3
@@ -106,6 +107,8 @@ def _queue(database: Database, chats: "range | list[int]", lane: Lane) -> None:
             inbox_id = new_id()
             row = {"id": inbox_id, "channel": "telegram", "external_id": inbox_id, "address_id": contact.id}
             connection.execute(insert(tables.inbox).values(**row, received_at=now))
+            if lane == Lane.BROADCAST:
+                agree_to_news(connection, database, contact, now)
             part = [Rendered(f"news for {chat}")]
             outbox.enqueue(connection, database.keyring, contact, inbox_id, part, lane=lane, pulled=False, now=now)
 

@@ -32,6 +32,7 @@ from tests import postgres
 from tests.conftest import ROOT
 from tests.fakes.server import serving
 from tests.fakes.telegram import TOKEN, TelegramFake
+from tests.people import agree_to_news
 
 WORKERS = 3
 FAULTS = {"429 1": 10, "500": 10, "hang": 8, "lost": 7, "refused": 5}  # in a thousand calls
@@ -100,6 +101,7 @@ class Soak:
                 inbox_id = new_id()
                 row = {"id": inbox_id, "channel": "telegram", "external_id": f"n{chat}", "address_id": contact.id}
                 connection.execute(insert(tables.inbox).values(**row, received_at=now))
+                agree_to_news(connection, database, contact, now)
                 part = [Rendered(f"news for {chat}")]
                 outbox.enqueue(
                     connection, database.keyring, contact, inbox_id, part, lane=Lane.BROADCAST, pulled=False, now=now

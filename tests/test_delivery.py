@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
 from bot import contacts
 from bot.app import App
@@ -27,6 +27,7 @@ from bot.messages import Address, DeliveryReceipt, DeliveryStatus, Lane, Outboun
 from bot.store import tables
 from bot.store.database import Database, new_id, open_database
 from bot.testing import START
+from tests.people import agree_to_news
 
 QUICK = Pace(10_000)
 SECOND = dt.timedelta(seconds=1)
@@ -131,7 +132,7 @@ def test_s_09_no_news_after_a_case_without_a_new_yes(again: bool, database: Data
     with database.begin() as connection:
         contacts.set_helped(connection, [contact.id], START + SECOND)
         if again:
-            agree(connection, database, contact, START + 2 * SECOND)
+            agree_to_news(connection, database, contact, START + 2 * SECOND)
     queue(database, "1", "a reply", at=START + SECOND)
     texts = []
     while due := claim(database, now=START + 3 * SECOND):
@@ -444,7 +445,7 @@ def queue(database: Database, chat: str, *texts: str, lane: Lane = Lane.REPLY, a
         row = {"id": inbox_id, "channel": "telegram", "external_id": str(next(_numbers)), "address_id": contact.id}
         connection.execute(insert(tables.inbox).values(**row, received_at=at))
         if lane == Lane.BROADCAST:
-            agree(connection, database, contact, at)
+            agree_to_news(connection, database, contact, at)
         parts = [Rendered(text) for text in texts]
         outbox.enqueue(
             connection,
@@ -458,12 +459,6 @@ def queue(database: Database, chat: str, *texts: str, lane: Lane = Lane.REPLY, a
             repeat_note="(again)",
         )
     return contact
-
-
-def agree(connection: Connection, database: Database, contact: Contact, at: dt.datetime) -> None:
-    """The person says yes to news."""
-    yes = {"purpose": "alerts", "basis": "consent", "reason": "a test", "words": "dang ky"}
-    contacts.record_consent(connection, database.keyring, contact, **yes, now=at)
 
 
 def claim(database: Database, *, owner: str = ME, speed: Pace = QUICK, now: dt.datetime = START) -> list[Due]:
