@@ -9,6 +9,7 @@ import hmac
 import json
 import logging
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -86,7 +87,7 @@ class AndroidSms:
         sim: int | None,
         country: str,
     ) -> None:
-        self._auth = (user, password)
+        self._headers = {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
         self._signing_key = signing_key.encode()
         self._api = api
         self._webhook = f"{webhook}/webhooks/{PATH}" if webhook else None
@@ -190,7 +191,7 @@ class AndroidSms:
             raise SendError("uncertain", type(error).__name__) from None
 
     async def _called(self, method: str, path: str, payload: Any) -> tuple[int, bytes, Mapping[str, str]]:
-        return await self._http.request(method, self._api + path, json=payload, auth=self._auth)
+        return await self._http.request(method, self._api + path, json=payload, headers=self._headers)
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
