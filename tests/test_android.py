@@ -137,7 +137,7 @@ def _running(service: Service, fake: AndroidFake, site: str) -> Iterator[None]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(service.run(stopping)), daemon=True)
     thread.start()
     try:
-        _until(lambda: fake.down or fake.settings)
+        _until(lambda: fake.down or fake.is_known())
         yield
     finally:
         loop.call_soon_threadsafe(stopping.set)
@@ -443,6 +443,12 @@ def _with(channel: AndroidSms, act: Callable[[AndroidSms], Awaitable[Any]]) -> A
     return asyncio.run(run())
 
 
+def _do_not_wait(channel: AndroidSms, fault: str) -> None:
+    """Long enough for a busy machine, where an answer comes at all."""
+    if fault == "hang":
+        channel._http.request = functools.partial(channel._http.request, read=2.0)  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "code", "retry_after"),
     [
@@ -470,7 +476,7 @@ def test_a_refusal_says_whether_to_try_again(
     fake, api = gateway
     fake.faults.append(fault)
     channel = _channel(api)
-    channel._http.request = functools.partial(channel._http.request, read=0.3)  # type: ignore[method-assign]
+    _do_not_wait(channel, fault)
 
     async def send(channel: AndroidSms) -> SendError:
         with pytest.raises(SendError) as caught:
@@ -496,7 +502,7 @@ def test_a_message_that_is_sent_again_arrives_once(fault: str, gateway: tuple[An
     fake, api = gateway
     fake.faults.append(fault)
     channel = _channel(api)
-    channel._http.request = functools.partial(channel._http.request, read=0.3)  # type: ignore[method-assign]
+    _do_not_wait(channel, fault)
 
     async def send(channel: AndroidSms) -> list[Any]:
         with contextlib.suppress(SendError):
@@ -581,7 +587,7 @@ def test_an_emergency_that_may_have_left_arrives_once(fault: str, own: Town) -> 
 
 
 def test_our_webhooks_are_registered_once(gateway: tuple[AndroidFake, str]) -> None:
-    """However often we start: one an event, none of anybody else's touched, and the phone sends in order."""
+    """However often we start: one an event, and none of anybody else's touched."""
     fake, api = gateway
     theirs = {"id": "theirs", "url": "https://elsewhere.example/hook", "event": "sms:received"}
     by_hand = {"id": "by-hand", "url": URL, "event": "sms:received"}
@@ -593,7 +599,6 @@ def test_our_webhooks_are_registered_once(gateway: tuple[AndroidFake, str]) -> N
     assert len(fake.webhooks) == 1 + len(sms_android.WANTED)
     assert fake.webhooks["theirs"] == theirs
     assert sum(method == "POST" for method, _, _ in fake.calls) == len(sms_android.WANTED)
-    assert fake.settings["messages"]["processing_order"] == "FIFO"
 
 
 def test_another_address_replaces_the_one_before(gateway: tuple[AndroidFake, str]) -> None:
@@ -640,7 +645,7 @@ def test_the_service_starts_without_the_gateway(
         _until(lambda: len(fake.calls) > 2)
         assert fake.webhooks == {}
         fake.down = False
-        _until(lambda: fake.settings)
+        _until(fake.is_known)
         assert built.say("+84901110023", OFFER) != []
 
 
@@ -718,9 +723,6 @@ def test_our_orders_are_the_official_clients(gateway: tuple[AndroidFake, str]) -
     assert {**ours, "isEncrypted": False} == theirs
     for hook in fake.webhooks.values():
         assert domain.Webhook.from_dict(hook).asdict() == hook
-    settings = domain.DeviceSettings.from_dict(fake.settings)
-    assert settings.messages
-    assert settings.messages.asdict() == {"processing_order": "FIFO"}
 
 
 def test_the_official_client_reads_the_phones_events() -> None:

@@ -100,7 +100,7 @@ class AndroidSms:
         registered = _listed(await self._told("GET", "/webhooks"))
         if self._webhook:
             await self._register(self._webhook, registered)
-        await self._prepare_phone()
+        await self._count_phones()
 
     async def close(self) -> None:
         await self._http.close()
@@ -146,12 +146,8 @@ class AndroidSms:
             for other in there - {hook}:
                 await self._told("DELETE", f"/webhooks/{other}")
 
-    async def _prepare_phone(self) -> None:
-        """Not every version of the gateway can do this, and we can do without. As it comes, a phone sends the newest first,
-        which turns the parts of an answer round."""
-        status, _, _ = await self._reached("PATCH", "/settings", {"messages": {"processing_order": "FIFO"}})
-        if status not in TAKEN:
-            log.warning("sms: the phone sends the newest message first: choose FIFO in its message settings")
+    async def _count_phones(self) -> None:
+        """A phone that serves its own API has no such list."""
         status, body, _ = await self._reached("GET", "/devices")
         if status in TAKEN and len(_listed(body)) > 1:
             log.error(

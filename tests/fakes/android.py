@@ -60,7 +60,6 @@ class AndroidFake:
     calls: list[tuple[str, str, Json]] = field(default_factory=list)
     faults: deque[str] = field(default_factory=deque)
     webhooks: dict[str, Json] = field(default_factory=dict)
-    settings: Json = field(default_factory=dict)
     devices: list[str] = field(default_factory=lambda: [DEVICE])
     sites: dict[str, str] = field(default_factory=dict)
     events: list[Json] = field(default_factory=list)
@@ -76,7 +75,6 @@ class AndroidFake:
             Route("/webhooks", self._guarded(self._get_webhooks), methods=["GET"]),
             Route("/webhooks", self._guarded(self._post_webhook), methods=["POST"]),
             Route("/webhooks/{id}", self._guarded(self._delete_webhook), methods=["DELETE"]),
-            Route("/settings", self._guarded(self._patch_settings), methods=["PATCH"]),
             Route("/devices", self._guarded(self._get_devices), methods=["GET"]),
         ]
         return Starlette(routes=routes)
@@ -134,6 +132,10 @@ class AndroidFake:
 
     def heard_by(self, number: str) -> list[str]:
         return [sent.text for sent in self.sent if sent.number == number]
+
+    def is_known(self) -> bool:
+        """Whether somebody has gone through the whole introduction."""
+        return any(path == "/devices" for _, path, _ in self.calls) and not self.down
 
     def doubled(self) -> int:
         """How many messages came more often than once."""
@@ -207,10 +209,6 @@ class AndroidFake:
         with self._lock:
             self.webhooks.pop(request.path_params["id"], None)
         return Response(status_code=204)
-
-    async def _patch_settings(self, _request: Request, given: Json) -> Response:
-        self.settings |= given
-        return JSONResponse(self.settings)
 
     async def _get_devices(self, _request: Request, _: Json) -> Response:
         return JSONResponse([{"id": one, "name": "phone"} for one in self.devices])
