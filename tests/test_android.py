@@ -552,6 +552,14 @@ def test_an_emergency_overtakes_and_the_sim_is_the_chosen_one(gateway: tuple[And
     assert {(order["simNumber"], order["ttl"], order["withDeliveryReport"]) for order in orders} == {(2, 86400, True)}
 
 
+def test_a_number_that_the_gateway_does_not_know_is_answered(gateway: tuple[AndroidFake, str]) -> None:
+    """Its list of numbers is older than some of them: who wrote to us can be answered."""
+    fake, api = gateway
+    unknown = OutboundMessage(Address("sms", "+842439393939"), "Chao ban", "r:1:0")
+    _with(_channel(api), lambda channel: channel.send(unknown))
+    _until(lambda: fake.heard_by("+842439393939"))
+
+
 @pytest.mark.parametrize("fault", ["401", "429", "503 QueueLimitExceeded", "no phone"])
 def test_a_person_is_answered_once_the_gateway_recovers(fault: str, own: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway that cannot now costs no message."""
