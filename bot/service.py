@@ -5,7 +5,7 @@ import datetime as dt
 import json
 import logging
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -50,13 +50,13 @@ class Service:
         try:
             if telegram and self._receive:
                 await self._introduce(telegram)
-            if self._receive and hasattr(self._house.sms, "open"):
-                await self._open_sms()
             async with asyncio.TaskGroup() as group:
                 if self._send:
                     group.create_task(self._run_senders(stopping))
                 if telegram and self._receive and not self._house.config.bot.telegram.webhook:
                     group.create_task(self._poll(telegram, stopping))
+                if self._receive and (introduce := getattr(self._house.sms, "open", None)):
+                    group.create_task(self._introduce_sms(introduce, stopping))
                 if self._receive and self._house.sms_line:
                     group.create_task(_or_stop(self._house.sms_line.listen(self.take_sms), stopping))
                 group.create_task(_until(stopping))
@@ -103,13 +103,18 @@ class Service:
                 raise
             log.error("%s", error)
 
-    async def _open_sms(self) -> None:
-        try:
-            await self._house.sms.open()  # type: ignore[union-attr]
-        except ChannelError as error:
-            if error.lasting:
-                raise
-            log.error("%s", error)
+    async def _introduce_sms(self, introduce: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> None:
+        """Until the SMS provider knows where to reach us."""
+        while not stopping.is_set():
+            try:
+                await _or_stop(introduce(), stopping)
+            except ChannelError as error:
+                if error.lasting:
+                    raise
+                log.error("%s", error)
+                await _or_stop(asyncio.sleep(error.retry_after or AGAIN), stopping)
+            else:
+                return
 
     async def _poll(self, telegram: "TelegramChannel", stopping: asyncio.Event) -> None:
         offset: int | None = None
