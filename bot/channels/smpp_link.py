@@ -127,7 +127,9 @@ class Link:
         return self.alive
 
     async def unbind(self) -> None:
-        """Takes leave, if the other still listens, and ends."""
+        """Takes leave once everything is answered, if the other still listens, and ends."""
+        if self.alive and self._waiting:
+            await asyncio.wait(self._waiting.values(), timeout=PARTING)
         with contextlib.suppress(RefusedError, LinkLostError, TimeoutError):
             async with asyncio.timeout(PARTING):
                 await self._ask("unbind")

@@ -35,6 +35,9 @@ class Fragment:
     total: int
     text: str
 
+    def __repr__(self) -> str:
+        return f"Fragment({self.address!r}, {self.number} of {self.total})"
+
 
 @dataclass(frozen=True)
 class SmsArrival:

@@ -188,6 +188,7 @@ class SmppSms:
             if link and link.alive and (link.receiving or not self._listening):
                 return link
             if link:
+                self._not_before = 0.0 if link.alive else self._not_before  # it only changes its kind
                 await link.unbind()
                 self._link = None
             self._link = await self._bind()
