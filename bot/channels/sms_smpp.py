@@ -30,6 +30,9 @@ PART_PAUSES = (
     4.0,
 )  # the same between two attempts at a later part: without it the earlier ones are of no use
 REPEATS = 60.0  # seconds after a bind in which an SMSC says again what was not answered
+UNSURE = (
+    120.0  # seconds before a connection ended in which an answer may have been lost; longer than it takes to notice
+)
 SLOW = 5.0  # seconds after which an SMSC may have given up waiting for our answer
 REMEMBERED = 600.0  # seconds that we know what we could not answer
 
@@ -149,6 +152,7 @@ class SmppSms:
                 continue
             async for delivered in link.delivered():
                 await self._take(link, delivered, arrived)
+            self._repeats.lost()
             log.warning("sms: the connection to the SMSC is lost")
 
     async def _take(
@@ -160,8 +164,8 @@ class SmppSms:
             status = await self._taken(delivered, arrived, again=again)
         finally:
             quick = time.monotonic() - delivered.came_at < SLOW
-            if not (link.answer(delivered, status) and quick and status == TAKEN):
-                self._repeats.expect(delivered.octets)
+            said = link.answer(delivered, status)
+            self._repeats.answered(delivered.octets, surely=said and quick and status == TAKEN)
 
     async def _taken(
         self, delivered: "Delivered", arrived: Callable[[SmsArrival], Awaitable[None]], *, again: bool
@@ -222,33 +226,50 @@ class SmppSms:
 
 
 class _Repeats:
-    """Which deliveries may be ones that came before. SMPP gives them no id: an SMSC says again what it saw no answer to."""
+    """Which deliveries may be ones that came before. SMPP gives them no id: an SMSC says again what it saw no answer to.
+
+    After the first bind that may be anything, for another process may have taken it; later, what this process could not
+    surely answer.
+    """
 
     def __init__(self) -> None:
-        self._bound_at = -REPEATS
-        self._seen: set[bytes] = set()  # since the bind: what it says a second time after an answer is new
-        self._expected: dict[bytes, float] = {}  # -> since when
+        self._fresh_until: float | None = None
+        self._seen: set[bytes] = set()  # while fresh: what comes a second time after an answer is new
+        self._answered: dict[bytes, float] = {}  # -> when
+        self._expected: dict[bytes, float] = {}  # -> until when
 
     def begin(self) -> None:
         """A connection has been bound."""
-        self._bound_at = time.monotonic()
-        self._seen.clear()
-
-    def expect(self, octets: bytes) -> None:
-        """No answer to it has surely arrived."""
         now = time.monotonic()
-        self._expected = {one: since for one, since in self._expected.items() if since > now - REMEMBERED}
-        self._expected[_digest(octets)] = now
+        if self._fresh_until is None:
+            self._fresh_until = now + REPEATS
+        self._expected |= dict.fromkeys(self._answered, now + REPEATS)
+        self._answered.clear()
+
+    def lost(self) -> None:
+        """The connection is gone: the last answers may not have arrived."""
+        self._answered = _later_than(time.monotonic() - UNSURE, self._answered)
+
+    def answered(self, octets: bytes, *, surely: bool) -> None:
+        digest, now = _digest(octets), time.monotonic()
+        if surely:
+            self._answered = _later_than(now - UNSURE, self._answered) | {digest: now}
+        else:
+            self._expected = _later_than(now, self._expected) | {digest: now + REMEMBERED}
 
     def may_be(self, octets: bytes) -> bool:
         digest, now = _digest(octets), time.monotonic()
-        expected = self._expected.pop(digest, now - REMEMBERED) > now - REMEMBERED
-        if now - self._bound_at > REPEATS:
+        expected = self._expected.pop(digest, now) > now
+        if self._fresh_until is None or now > self._fresh_until:
             self._seen.clear()
             return expected
         first = digest not in self._seen
         self._seen.add(digest)
         return first or expected
+
+
+def _later_than(moment: float, moments: Mapping[bytes, float]) -> dict[bytes, float]:
+    return {digest: at for digest, at in moments.items() if at > moment}
 
 
 def _digest(octets: bytes) -> bytes:

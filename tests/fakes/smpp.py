@@ -5,6 +5,7 @@ The gate reads no more than headers and the bind: it asks for the password, whic
 
 import asyncio
 import contextlib
+import ssl
 import struct
 import threading
 from collections import Counter, deque
@@ -60,6 +61,7 @@ class SmscFake:
     answers: list[int | None] = field(default_factory=list)  # to deliver_sm
     binds: list[str] = field(default_factory=list)
     port: int = 0
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -74,8 +76,9 @@ class SmscFake:
 
     # -- for tests -----------------------------------------------------------------------------------------------------
 
-    def say(self, number: str, text: str, *, parts: int = 1, order: tuple[int, ...] = (), reference: int = 7) -> None:
-        """A person writes, in so many parts; `order`: in which these come."""
+    def say(self, number: str, text: str, *, parts: int = 0, order: tuple[int, ...] = (), reference: int = 7) -> None:
+        """A person writes, in so many parts or as many as it takes; `order`: in which these come."""
+        parts = parts or -(-len(text) // (140 if smsutil.is_valid_gsm(text) else 60))
         self._call(self._say(number, text, parts, order or tuple(range(1, parts + 1)), reference))
 
     def push(self, source: str, octets: bytes, **fields: Any) -> None:
@@ -225,7 +228,7 @@ class SmscFake:
     # -- the gate ------------------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        self._gate = await asyncio.start_server(self._enter, "127.0.0.1", self.port)
+        self._gate = await asyncio.start_server(self._enter, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._gate.sockets[0].getsockname()[1]
 
     async def _shut(self) -> None:
