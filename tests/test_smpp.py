@@ -3,9 +3,13 @@
 import asyncio
 import contextlib
 import datetime as dt
+import importlib
 import itertools
 import logging
+import multiprocessing
+import os
 import re
+import signal
 import ssl
 import sys
 import threading
@@ -26,8 +30,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import select
 
+from bot import service
 from bot.app import App
 from bot.channels import smpp_link, sms_smpp
 from bot.channels.base import CAPABILITIES, SendError, SendResult
@@ -39,10 +44,12 @@ from bot.delivery import fragments, inbox
 from bot.delivery.render import parts
 from bot.errors import ChannelError
 from bot.messages import Address, DeliveryStatus, InboundMessage, OutboundMessage
+from bot.processor import Processor
 from bot.service import Service
 from bot.store import tables
 from bot.testing import START, Dialog, FakeClock, read_dialogs
 from bot.understanding.classifier import EmbeddedClassifier
+from bot.understanding.training import load_or_train
 from tests.conftest import ROOT, _house
 from tests.fakes.smpp import OURS, PASSWORD, PATIENCE, USER, SmscFake
 
@@ -64,7 +71,7 @@ class Town:
     fake: SmscFake
     house: App
     clock: FakeClock
-    service: Service
+    at_work: Service
 
     def say(self, number: str, text: str, **more: Any) -> list[str]:
         """A person writes; the texts that their phone shows."""
@@ -98,9 +105,9 @@ def until_true(condition: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
-def sms_house(home: Path, classifier: EmbeddedClassifier, fake: SmscFake, password: str = PASSWORD) -> App:
+def sms_house(home: Path, classifier: EmbeddedClassifier, port: int, password: str = PASSWORD) -> App:
     house = _house(home, classifier)
-    smpp = SmppConfig(host="127.0.0.1", port=fake.port, user=USER, sender="BanDuong")
+    smpp = SmppConfig(host="127.0.0.1", port=port, user=USER, sender="BanDuong")
     sms = SmsConfig(provider="smpp", smpp=smpp, per_second=500.0, chat_interval=0.0)
     secrets = Secrets.model_validate({"smpp_password": password})
     bot = house.config.bot.model_copy(update={"sms": sms})
@@ -110,21 +117,21 @@ def sms_house(home: Path, classifier: EmbeddedClassifier, fake: SmscFake, passwo
 
 @contextlib.contextmanager
 def town(home: Path, classifier: EmbeddedClassifier, fake: SmscFake, *, receive: bool = True) -> Iterator[Town]:
-    house = sms_house(home, classifier, fake)
+    house = sms_house(home, classifier, fake.port)
     clock = FakeClock(dt.datetime.now(dt.UTC))
-    service = Service(house, send=True, receive=receive, clock=clock)
+    at_work = Service(house, send=True, receive=receive, clock=clock)
     before = len(fake.binds)
-    with _running(service):
+    with _running(at_work):
         if receive:
             until_true(lambda: len(fake.binds) > before)
-        yield Town(fake, house, clock, service)
+        yield Town(fake, house, clock, at_work)
     house.database.close()
 
 
 @contextlib.contextmanager
-def _running(service: Service) -> Iterator[None]:
+def _running(at_work: Service) -> Iterator[None]:
     loop, stopping = asyncio.new_event_loop(), asyncio.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(service.run(stopping)), daemon=True)
+    thread = threading.Thread(target=lambda: loop.run_until_complete(at_work.run(stopping)), daemon=True)
     thread.start()
     try:
         yield
@@ -162,6 +169,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sms_smpp, "RETRY", 0.1)
     monkeypatch.setattr(sms_smpp, "PART_PAUSES", (0.05, 0.1))
     monkeypatch.setattr(smpp_link, "PARTING", 0.5)
+    monkeypatch.setattr(service, "JOIN_EVERY", 0.1)
 
 
 # -- talks -------------------------------------------------------------------------------------------------------------
@@ -534,7 +542,7 @@ def test_a_message_that_cannot_be_kept_stays_with_the_smsc(own: Town, monkeypatc
 
 def test_a_message_that_fails_after_the_commit_is_answered_once(own: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SMSC hears a temporary error and says it again over the same connection: it is known."""
-    take, failures = own.service.take_sms, iter(range(1))
+    take, failures = own.at_work.take_sms, iter(range(1))
 
     async def fails_late(arrival: SmsArrival) -> None:
         await take(arrival)
@@ -561,22 +569,60 @@ def _with(line: Any, arrived: Any) -> Any:
 def test_parts_that_stay_alone_are_answered_after_a_while(own: Town) -> None:
     """Of three parts one never comes: three minutes later the others are read together."""
     phone = somebody()
-    own.fake.say(phone, f"{WORDS} {WORDS} {WORDS}", parts=3, order=(1, 3))
+    said = f"{WORDS} {WORDS} {WORDS}"
+    size = -(-len(said) // 3)
+    own.fake.say(phone, said, parts=3, order=(1, 3))
     own.settle()
     assert own.fake.heard_by(phone) == []
-    with own.house.database.begin() as connection:
-        connection.execute(update(tables.fragments).values(received_at=own.clock() - 4 * fragments.PATIENCE))
-
-    async def once() -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(Service(own.house, send=False, receive=False, clock=own.clock)._join_late_parts(), 2)
-
-    asyncio.run(once())
+    own.clock.advance(fragments.PATIENCE + SECOND)
+    until_true(lambda: own.rows(tables.outbox) and not own.rows(tables.fragments))
     own.settle()
-    (row,) = {row.address_id for row in own.rows(tables.outbox)}
-    assert row
-    assert own.fake.heard_by(phone) != []
-    assert own.rows(tables.fragments) == []
+    assert own.fake.heard_by(phone) == own.expected(f"{said[:size]} {said[2 * size :]}")
+
+
+STEPS_OF_AN_ARRIVAL = [
+    (fragments, "join", 3),
+    (Processor, "handle", 1),
+    (fragments, "remove", 1),
+    (smpp_link.Link, "answer", 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "time_of"), STEPS_OF_AN_ARRIVAL, ids=lambda one: str(getattr(one, "__name__", one))
+)
+def test_an_arrival_that_is_killed_is_answered_once(
+    place: Any, name: str, time_of: int, tmp_path: Path, classifier: EmbeddedClassifier, smsc: SmscFake
+) -> None:
+    """kill -9 before a part is kept, before the message is handled, before its parts go, before the SMSC hears of it: the next
+    process gets again what was not acknowledged, and the person one answer."""
+    phone, home = somebody(), tmp_path / "home"
+    step = (getattr(place, "__module__", place.__name__), getattr(place, "__qualname__", ""), name, time_of)
+    child = multiprocessing.get_context("spawn").Process(target=_receive_until_killed, args=(home, smsc.port, *step))
+    child.start()
+    smsc.say(phone, LONG, parts=3)
+    child.join(3 * PATIENCE)
+    assert child.exitcode == -signal.SIGKILL
+    with town(home, classifier, smsc) as built:
+        built.settle()
+        until_true(lambda: not built.rows(tables.fragments))
+        built.settle()
+        assert smsc.heard_by(phone) == built.expected(LONG)
+
+
+def _receive_until_killed(home: Path, port: int, module: str, owner: str, name: str, time_of: int) -> None:
+    place: Any = importlib.import_module(module)
+    place = getattr(place, owner) if owner else place
+    calls, real = itertools.count(1), getattr(place, name)
+
+    def killing(*given: Any, **more: Any) -> Any:
+        if next(calls) == time_of:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*given, **more)
+
+    setattr(place, name, killing)
+    house = sms_house(home, load_or_train(ROOT / "nlu", ROOT / "var" / "model", print), port)
+    asyncio.run(Service(house, send=False, receive=True).run(asyncio.Event()))
 
 
 def test_a_worker_that_only_sends_binds_as_transmitter(
@@ -602,7 +648,7 @@ def test_one_that_listens_binds_as_transceiver(own: Town) -> None:
 
 def test_a_wrong_password_is_one_sentence(tmp_path: Path, classifier: EmbeddedClassifier, smsc: SmscFake) -> None:
     """The service ends with what to check; a message that only finds this out waits, and has not left."""
-    house = sms_house(tmp_path / "home", classifier, smsc, password="wrong")
+    house = sms_house(tmp_path / "home", classifier, smsc.port, password="wrong")
     with pytest.raises(ChannelError, match="check BANDUONG_SMPP_PASSWORD") as caught:
         asyncio.run(Service(house, send=False, receive=True).run(asyncio.Event()))
     assert caught.value.lasting
