@@ -517,6 +517,7 @@ def test_what_was_not_acknowledged_by_a_dead_process_is_recognised(
 def test_after_a_lost_connection_only_the_last_words_are_suspect(own: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was answered in good time before is new when it is said again: nobody is left without an answer."""
     monkeypatch.setattr(sms_smpp, "UNSURE", 0.0)
+    own.fake.receipts = "never"
     phone = somebody()
     own.say(phone, "menu")
     own.fake.cut()
