@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, insert, select, up
 from bot.messages import Address
 from bot.store.crypto import Keyring
 from bot.store.database import insert_unless_there, new_id, utc
-from bot.store.tables import addresses, cases, consents, conversations, inbox, outbox, pace
+from bot.store.tables import addresses, cases, consents, conversations, fragments, inbox, outbox, pace
 
 # What every turn asks is built once.
 _FIND = (
@@ -162,15 +162,15 @@ def has_consented(connection: Connection, contact: Contact, purpose: str) -> boo
     return connection.execute(given).first() is not None
 
 
-def forget(connection: Connection, contact: Contact, now: dt.datetime) -> None:
+def forget(connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime) -> None:
     """Removes the address and everything that hangs on it. Of consents only date and purpose remain, without the person."""
-    _unsay_consents(connection, contact, now)
+    _unsay(connection, keyring, contact, now)
     connection.execute(delete(addresses).where(addresses.c.id == contact.id))
 
 
-def forget_but_for_a_word(connection: Connection, contact: Contact, now: dt.datetime) -> None:
+def forget_but_for_a_word(connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime) -> None:
     """The same where the confirmation still has to be sent: a bare address stays until then (`drop_departed`)."""
-    _unsay_consents(connection, contact, now)
+    _unsay(connection, keyring, contact, now)
     for table in (consents, inbox, cases):
         connection.execute(update(table).where(table.c.address_id == contact.id).values(address_id=None))
     for table in (conversations, outbox, pace):
@@ -188,7 +188,12 @@ def drop_departed(connection: Connection) -> int:
     return connection.execute(delete(addresses).where(addresses.c.leaving_since.is_not(None), ~waiting)).rowcount
 
 
-def _unsay_consents(connection: Connection, contact: Contact, now: dt.datetime) -> None:
+def _unsay(connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime) -> None:
+    """The words of consents, and the parts of a message that is not yet whole."""
+    lookup = keyring.lookup(contact.address.channel, contact.address.identifier)
+    connection.execute(
+        delete(fragments).where(fragments.c.channel == contact.address.channel, fragments.c.lookup == lookup)
+    )
     connection.execute(
         update(consents)
         .where(consents.c.address_id == contact.id)

@@ -31,7 +31,7 @@ from bot.conversation.events import (
 from bot.conversation.policy import Policy
 from bot.conversation.state import Conversation, Facts, Turn
 from bot.delivery import inbox, outbox
-from bot.delivery.render import Rendered, parts
+from bot.delivery.render import Rendered, parts, render
 from bot.hotline import cases
 from bot.messages import Address, InboundMessage, Lane, OutboundMessage
 from bot.store.database import Database
@@ -100,9 +100,9 @@ class Processor:
         if erasing:
             cases.erase_cases(connection, keyring, contact, now)
             if pulled:
-                contacts.forget(connection, contact, now)
+                contacts.forget(connection, keyring, contact, now)
                 return _unstored(contact, inbox_id, rendered), (), True
-            contacts.forget_but_for_a_word(connection, contact, now)
+            contacts.forget_but_for_a_word(connection, keyring, contact, now)
         else:
             conversations.save(connection, keyring, contact, turn.conversation, now, begun=known is None)
             self._apply(connection, contact, turn, now)
@@ -117,9 +117,13 @@ class Processor:
             pulled=pulled,
             now=now,
             clear=clear,
-            repeat_note=self._policy.repeat_note(turn.conversation),
+            repeat_note=self._repeat_note(turn, message.address),
         )
         return messages, turn.conversation.draft, erasing
+
+    def _repeat_note(self, turn: Turn, address: Address) -> str:
+        note = self._policy.repeat_note(turn.conversation)
+        return render(note, CAPABILITIES[address.channel]).text
 
     def _facts(self, connection: Connection, contact: Contact, message: InboundMessage) -> Facts:
         keyring = self._database.keyring

@@ -6,22 +6,29 @@ import json
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection
 
 from bot import contacts
 from bot.app import App
-from bot.delivery import dead_letters, outbox
+from bot.delivery import dead_letters, fragments, inbox, outbox
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import ChannelError, ConfigError, UsageError
 from bot.messages import Address, DeliveryReceipt, InboundMessage
+from bot.store.crypto import Keyring
 
 if TYPE_CHECKING:  # imported when it is used: most people who try the bot have no token
-    from bot.channels.sms import SmsArrival
+    from bot.channels.sms import Fragment, SmsArrival
     from bot.channels.telegram import Arrival, TelegramChannel
 
 AGAIN = 5.0  # seconds until a provider that did not answer is asked again
+JOIN_EVERY = 20.0  # seconds between two looks for parts whose other parts do not come
+
+Result = TypeVar("Result")
 
 log = logging.getLogger("banduong")
 
@@ -43,6 +50,7 @@ class Service:
         self._receive = receive
         self._senders: list[Sender] = []
         self._side: set[asyncio.Task[None]] = set()
+        self._joining = asyncio.Lock()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`. Raises when a provider refuses us for good, or when the store fails."""
@@ -59,6 +67,7 @@ class Service:
                     group.create_task(self._introduce_sms(introduce, stopping))
                 if self._receive and self._house.sms_line:
                     group.create_task(_or_stop(self._house.sms_line.listen(self.take_sms), stopping))
+                    group.create_task(_or_stop(self._join_late_parts(), stopping))
                 group.create_task(_until(stopping))
         except* Exception as failures:
             raise failures.exceptions[0] from None
@@ -169,7 +178,51 @@ class Service:
         if arrival.receipts:
             await asyncio.to_thread(self._record_receipts, arrival.receipts, self._clock())
         for message in arrival.messages:
-            await self.handle(message)
+            await self.handle(message if message.external_id else await self._identified(message, again=arrival.again))
+        for fragment in arrival.fragments:
+            await self._take_part(fragment, again=arrival.again)
+
+    async def _identified(self, message: InboundMessage, *, again: bool) -> InboundMessage:
+        """With an id, where the provider gives none."""
+        channel, content = message.address.channel, f"{message.address.identifier}|{message.text}"
+        external_id, _ = await self._stored(
+            lambda db, keys, now: inbox.id_of(db, keys, channel, content, again=again, now=now)
+        )
+        return replace(message, external_id=external_id, received_at=self._clock())
+
+    async def _take_part(self, fragment: "Fragment", *, again: bool) -> None:
+        async with self._joining:
+            await self._handle_joined(
+                await self._stored(lambda db, keys, now: fragments.displaced(db, keys, fragment, now))
+            )
+            await self._handle_joined(
+                await self._stored(lambda db, keys, now: fragments.join(db, keys, fragment, now, again=again))
+            )
+
+    async def _join_late_parts(self) -> None:
+        while True:
+            async with self._joining:
+                for joined in await self._stored(lambda db, keys, now: fragments.overdue(db, keys, now)):
+                    try:
+                        await self._handle_joined(joined)
+                    except Exception as error:
+                        log.error("sms: parts could not be handled (%s) and stay", type(error).__name__)
+            await asyncio.sleep(JOIN_EVERY)
+
+    async def _handle_joined(self, joined: fragments.Joined | None) -> None:
+        """The parts go when the message is in the inbox."""
+        if joined:
+            await self.handle(joined.message)
+            await self._stored(lambda db, _keys, _now: fragments.remove(db, joined))
+
+    async def _stored(self, work: Callable[[Connection, Keyring, dt.datetime], Result]) -> Result:
+        """What `work` (connection, keyring, now) gives, once its transaction is on disk."""
+
+        def transaction() -> Result:
+            with self._house.database.begin() as connection:
+                return work(connection, self._house.database.keyring, self._clock())
+
+        return await asyncio.to_thread(transaction)
 
     def _record_receipts(self, receipts: Sequence[DeliveryReceipt], now: dt.datetime) -> None:
         with self._house.database.begin() as connection:

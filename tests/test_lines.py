@@ -9,8 +9,11 @@ from sqlalchemy import select
 
 from bot.app import App
 from bot.channels.base import CAPABILITIES
+from bot.channels.sms import Fragment
 from bot.conversation.replies import Speaker
+from bot.delivery import fragments
 from bot.delivery.render import parts
+from bot.messages import Address
 from bot.store import tables
 from bot.testing import START
 from tests.conftest import message
@@ -125,3 +128,16 @@ def _rows(house: App, table: Any) -> list[Any]:
 
 def _open_consents(house: App) -> int:
     return sum(row.withdrawn_at is None for row in _rows(house, tables.consents) if row.purpose == "alerts")
+
+
+def test_an_erasure_takes_the_parts_of_an_unfinished_message_along(house: App) -> None:
+    """D-03: what has arrived in part, and waits for the rest, goes with everything else."""
+    number = "+84901234567"
+    _say(house, "alo", to=number, channel="sms")
+    database = house.database
+    with database.begin() as connection:
+        for sender in (number, "+84907654321"):
+            part = Fragment(Address("sms", sender), 1, 1, 2, "nua cau dau")
+            fragments.join(connection, database.keyring, part, START, again=False)
+    _say(house, "xoa", to=number, channel="sms", number=2)
+    assert [row.lookup for row in _rows(house, tables.fragments)] == [database.keyring.lookup("sms", "+84907654321")]

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Row, Table, create_engine, delete, insert, se
 from sqlalchemy.exc import IntegrityError
 
 from bot.app import App
-from bot.delivery import dead_letters
+from bot.channels.sms import Fragment
+from bot.delivery import dead_letters, fragments
 from bot.errors import BanDuongError, KeyringError, SchemaError, StoreError
 from bot.messages import Address, InboundMessage
 from bot.store import tables
@@ -131,9 +132,10 @@ def test_ciphertext_of_another_row_does_not_open(table: Table, column: str, sqli
         dead_letters.keep(
             connection, keyring, channel="telegram", external_id="1", reason="KeyError", body=WORDS, now=START
         )
+        fragments.join(connection, keyring, Fragment(Address("sms", PHONE), 1, 1, 2, WORDS), START, again=False)
     sqlite_house.processor.handle(message("stop", to="another"))
     row = next(row for row in _rows(sqlite_house.database, table) if getattr(row, column) is not None)
-    key = str(row[0])
+    key = "|".join(str(getattr(row, part.name)) for part in table.primary_key)
     keyring.open(getattr(row, column), f"{table.name}|{key}|{column}")
     with pytest.raises(KeyringError) as caught:
         keyring.open(getattr(row, column), f"{table.name}|{key[:-1]}x|{column}")
@@ -380,7 +382,7 @@ def _report_with_consent(house: App) -> None:
 
 def _ask_many_times(house: App) -> None:
     for number in range(2, 200):
-        house.processor.handle(message("menu", number=number))
+        house.processor.handle(message("menu", to=f"person-{number}"))
 
 
 def _insert_consent(

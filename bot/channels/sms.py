@@ -42,14 +42,21 @@ class Fragment:
     total: int
     text: str
 
+    def __repr__(self) -> str:
+        return f"Fragment({self.address!r}, {self.number} of {self.total})"
+
 
 @dataclass(frozen=True)
 class SmsArrival:
-    """What a provider told us in one call: what people wrote, and what became of our messages."""
+    """What a provider told us in one call: what people wrote, and what became of our messages.
+
+    `again`: it may be what came before, and carries no id that would tell.
+    """
 
     messages: tuple[InboundMessage, ...] = ()
     receipts: tuple[DeliveryReceipt, ...] = ()
     fragments: tuple[Fragment, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True)

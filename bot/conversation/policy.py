@@ -56,9 +56,9 @@ class Policy:
         """Whether `respond` will want a code that may be given out."""
         return self._commands.is_("link", text)
 
-    def repeat_note(self, conversation: Conversation) -> str:
+    def repeat_note(self, conversation: Conversation) -> Reply:
         """What stands in front of a message that may arrive twice."""
-        return Speaker(self._library, conversation.language).say("may_repeat").text
+        return Speaker(self._library, conversation.language).say("may_repeat")
 
 
 def remembered(conversation: Conversation, now: dt.datetime, settings: Settings) -> Conversation:
