@@ -29,7 +29,7 @@ class NluConfig(Section):
 class ConversationConfig(Section):
     idle_minutes: int = Field(30, ge=1, le=30, description="state is forgotten after so many idle minutes")
     pause_minutes: int = Field(10, ge=1, le=30, description="after such a pause nothing the person told is repeated")
-    messages_per_minute: int = Field(20, ge=5, description="of one person: beyond this only a cry for help is answered")
+    messages_per_minute: int = Field(30, ge=5, description="of one person: beyond this only a cry for help is answered")
     messages_per_hour: int = Field(120, ge=20, description="the same, for an hour")
     longest_text: int = Field(4000, ge=500, le=10000, description="characters of one message that are read")
 

@@ -9,7 +9,7 @@ from bot.messages import InboundMessage
 from bot.testing import START
 from tests.conftest import message
 
-PER_MINUTE = 20
+PER_MINUTE = 30
 MORE_THAN_ENOUGH = 200
 CRY = "cuu em voi, em dang bi nhot o bavet"
 SLOWER = "nghỉ một chút"
@@ -22,29 +22,29 @@ def house(house: App, reader: App) -> App:
     return house
 
 
-def test_a_flood_is_told_once_and_then_met_with_silence(house: App) -> None:
-    """Twenty messages in a minute are answered; then one kind word; then nothing; after the minute all is as before."""
-    heard = [_say(house, f"phi di nhat bao nhieu {number}", second=number) for number in range(40)]
+def test_s_36_a_flood_is_told_once_and_then_met_with_silence(house: App) -> None:
+    """Thirty messages in a minute are answered; then one kind word; then nothing; after the minute all is as before."""
+    heard = [_say(house, f"phi di nhat bao nhieu {number}", second=number) for number in range(50)]
     assert all(heard[:PER_MINUTE])
     assert SLOWER in heard[PER_MINUTE][0]
     assert not any(heard[PER_MINUTE + 1 :])
     assert SLOWER not in _say(house, "phi di nhat bao nhieu", second=200)[0]
 
 
-def test_a_cry_in_a_flood_is_answered(house: App) -> None:
+def test_s_26_a_cry_in_a_flood_is_answered(house: App) -> None:
     """S-26: however many messages came before it, the numbers are there, and the case stands in the queue."""
-    for number in range(40):
+    for number in range(50):
         _say(house, f"phi di nhat bao nhieu {number}", second=number)
-    (reply,) = _say(house, CRY, second=41)
+    (reply,) = _say(house, CRY, second=51)
     assert "113" in reply
-    assert _say(house, "em o toa nha 7 tang", second=42)
+    assert _say(house, "em o toa nha 7 tang", second=52)
 
 
 def test_another_persons_flood_costs_nobody_an_answer(house: App) -> None:
     """Each address is counted apart."""
-    for number in range(40):
+    for number in range(50):
         _say(house, f"phi di nhat bao nhieu {number}", second=number)
-    assert house.processor.handle(message("phi di nhat bao nhieu", to="other", at=START + dt.timedelta(seconds=41)))
+    assert house.processor.handle(message("phi di nhat bao nhieu", to="other", at=START + dt.timedelta(seconds=51)))
 
 
 @pytest.mark.parametrize("gap", [1, 10, 100])

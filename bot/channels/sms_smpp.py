@@ -219,8 +219,8 @@ class SmppSms:
         return link
 
     def _not_let_in(self, status: int, wait: float) -> ChannelError:
-        """Once we were in, a bind that fails may only mean that the SMSC has not yet noticed the end of the last one."""
-        if status in _LASTING and not (status == BIND_FAILED and self._bound_before):
+        """Once we were in, a refusal may pass: nothing else of the service ends because of it."""
+        if status in _LASTING and not self._bound_before:
             return ChannelError(_LASTING[status], lasting=True, retry_after=LONGEST_WAIT)
         return ChannelError(f"The SMSC does not let us in for now (smpp {status:#04x}).", retry_after=wait)
 

@@ -24,7 +24,7 @@ class Settings:
     pause: dt.timedelta = dt.timedelta(minutes=10)
     idle: dt.timedelta = dt.timedelta(minutes=30)
     staffed: bool = False
-    per_minute: int = 20
+    per_minute: int = 30
     per_hour: int = 120
 
 
