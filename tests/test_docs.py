@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -332,10 +332,15 @@ def _make_targets() -> set[str]:
 def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, field in section.model_fields.items():
         key = f"{prefix}.{name}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _keys(field.annotation, key)
+        sections = [one for one in (field.annotation, *get_args(field.annotation)) if _is_section(one)]
+        if sections:
+            yield from _keys(sections[0], key)
         else:
-            yield key, field.default
+            yield key, "-" if field.is_required() else field.default
+
+
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _as_written(default: object) -> str:

@@ -81,9 +81,8 @@ def test_learning_twice_gives_the_same_model(tmp_path: Path, nlu: Path) -> None:
     spelling = Normaliser.from_file(nlu / "teencode.yml")
     first, second = (load_or_train(nlu, tmp_path / name, _silent) for name in ("one", "two"))
     for question in QUESTIONS:
-        assert _rounded(next(first.classify(spelling.plain(question)))) == _rounded(
-            next(second.classify(spelling.plain(question)))
-        )
+        one, other = (_rounded(next(model.classify(spelling.plain(question)))) for model in (first, second))
+        assert one == pytest.approx(other, abs=1e-3)  # threads add up in another order
 
 
 def test_the_tiny_model_has_learned_something(model: Path, nlu: Path) -> None:
