@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.rehearsal import Rehearsal
     from bot.understanding.classifier import EmbeddedClassifier
     from bot.understanding.interpreter import Interpreter
+    from bot.understanding.readers import Readers
     from bot.understanding.reading import Understanding
 
 MODEL_FOLDER = "model"
@@ -60,6 +61,14 @@ class App:
         return Interpreter(
             self.library, normaliser, self.classifier, self.classifier.tagger, self.classifier.word_counts, longest
         )
+
+    def read_apart(self) -> "Readers":
+        """From now on messages are read in processes of their own. Before anything else is built; whoever calls this closes them."""
+        from bot.understanding.readers import Readers
+
+        readers = Readers(self.interpreter, self.config.bot.nlu.processes)
+        self.__dict__["interpreter"] = readers
+        return readers
 
     @cached_property
     def policy(self) -> "Policy":

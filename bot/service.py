@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # imported when it is used: most people who try the bot have 
     from bot.channels.sms import Fragment, SmsArrival
     from bot.channels.telegram import Arrival, TelegramChannel
 
+THREADS = 4  # turns at the same time: most of a turn is waiting, for the reader and for the disk
 AGAIN = 5.0  # seconds until a provider that did not answer is asked again
 JOIN_EVERY = 20.0  # seconds between two looks for parts whose other parts do not come
 
@@ -51,6 +53,7 @@ class Service:
         self._senders: list[Sender] = []
         self._side: set[asyncio.Task[None]] = set()
         self._joining = asyncio.Lock()
+        self._turns = ThreadPoolExecutor(THREADS, "turn")
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`. Raises when a provider refuses us for good, or when the store fails."""
@@ -73,6 +76,7 @@ class Service:
             raise failures.exceptions[0] from None
         finally:
             stopping.set()
+            self._turns.shutdown(wait=False)
             for channel in self._house.channels:
                 await channel.close()
 
@@ -233,7 +237,7 @@ class Service:
         """One turn; the place in the queue is taken here, in the order of arrival."""
         place = self._house.processor.arrivals.queue(message.address)
         try:
-            await asyncio.to_thread(self._house.processor.handle, message, place)
+            await asyncio.get_running_loop().run_in_executor(self._turns, self._house.processor.handle, message, place)
         finally:
             self._house.processor.arrivals.leave(place)
         self.wake()

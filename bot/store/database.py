@@ -5,6 +5,7 @@ import datetime as dt
 import functools
 import logging
 import secrets
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,14 @@ class Database:
     def __init__(self, engine: Engine, keyring: Keyring) -> None:
         self.engine = engine
         self.keyring = keyring
+        # SQLite has one writer. Threads that wait here go on at once; SQLite's own waiting sleeps ever longer.
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction: all of it is on disk afterwards, or none. StoreError says in a sentence what was in the way."""
         try:
-            with self.engine.begin() as connection:
+            with self._turn, self.engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
             raise StoreError(_explain(error)) from None

@@ -27,7 +27,9 @@ def run(house: App, *, host: str | None, port: int | None, send: bool, say: Call
     port = port or house.config.bot.web.port
     listener = _listen(host, port)
     stopping = threading.Event()
+    readers = None
     try:
+        readers = house.read_apart()
         _ = house.processor  # learn, open the database, read the content: errors now, not at the first message
         service = Service(house, send=send, receive=True)
         site = create_site(house, service)
@@ -39,6 +41,8 @@ def run(house: App, *, host: str | None, port: int | None, send: bool, say: Call
     finally:
         stopping.set()
         listener.close()
+        if readers:
+            readers.close()
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, service: Service) -> None:

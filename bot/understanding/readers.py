@@ -1,0 +1,67 @@
+"""Messages read in processes of their own: understanding is work for a processor, and Python gives a process only one."""
+
+import ctypes
+import logging
+import multiprocessing
+import signal
+import sys
+import warnings
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Protocol
+
+from bot.understanding.reading import Understanding
+
+PATIENCE = 10.0  # seconds that a reading may take; then it is read here
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+log = logging.getLogger("banduong")
+
+
+class Reads(Protocol):
+    def read(self, text: str) -> Understanding: ...
+
+
+class Readers:
+    """Reads as `interpreter` does. To be made before the process has threads or connections: the others are copies of it.
+
+    Where one is killed, messages are read in this process from then on.
+    """
+
+    def __init__(self, interpreter: Reads, processes: int) -> None:
+        self._here = interpreter
+        self._there: Executor | None = None
+        if processes and sys.platform == "linux":
+            self._there = ProcessPoolExecutor(
+                processes, multiprocessing.get_context("fork"), _become_reader, (interpreter,)
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # about threads; NumPy's stand the copying
+                self._there.submit(_read, "").result()  # they are made now, not at the first message
+
+    def read(self, text: str) -> Understanding:
+        if self._there:
+            try:
+                return self._there.submit(_read, text).result(PATIENCE)
+            except (BrokenProcessPool, RuntimeError, TimeoutError) as error:
+                log.error("a reading process is lost (%s): messages are read in this one", type(error).__name__)
+                self._there = None
+        return self._here.read(text)
+
+    def close(self) -> None:
+        if self._there:
+            self._there.shutdown(wait=False, cancel_futures=True)
+
+
+_interpreter: Reads
+
+
+def _become_reader(interpreter: Reads) -> None:
+    global _interpreter
+    _interpreter = interpreter
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends us
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+
+
+def _read(text: str) -> Understanding:
+    return _interpreter.read(text)
