@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 import sys
 import warnings
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol
 
@@ -43,7 +43,7 @@ class Readers:
         if self._there:
             try:
                 return self._there.submit(_read, text).result(PATIENCE)
-            except (BrokenProcessPool, RuntimeError, TimeoutError) as error:
+            except (BrokenProcessPool, CancelledError, RuntimeError, TimeoutError) as error:
                 log.error("a reading process is lost (%s): messages are read in this one", type(error).__name__)
                 self._there = None
         return self._here.read(text)

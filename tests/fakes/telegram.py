@@ -52,6 +52,7 @@ class TelegramFake:
     moved: dict[int, int] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _ids: int = 0
+    _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     def application(self) -> Starlette:
         return Starlette(routes=[Route("/bot{token}/{method}", self._answer, methods=["GET", "POST"])])
@@ -91,7 +92,7 @@ class TelegramFake:
         headers = {"content-type": "application/json", "x-telegram-bot-api-secret-token": token}
         for _ in range(600):
             try:
-                answer = httpx.post(self.webhook["url"], content=body, headers=headers, timeout=30)
+                answer = self._client.post(self.webhook["url"], content=body, headers=headers)
                 self.webhook_answers.append(answer.status_code)
                 return answer.status_code
             except httpx.TransportError:

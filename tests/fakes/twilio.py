@@ -66,6 +66,7 @@ class TwilioFake:
     answers: list[int] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _ids: int = 0
+    _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     def application(self) -> Starlette:
         base = "/2010-04-01/Accounts/{account}"
@@ -105,7 +106,7 @@ class TwilioFake:
             if signature is not None
             else sign(url, {} if isinstance(form, bytes) else form),
         }
-        answer = httpx.post(address, content=body, headers=headers, timeout=30)
+        answer = self._client.post(address, content=body, headers=headers)
         self.answers.append(answer.status_code)
         return answer.status_code
 
