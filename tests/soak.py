@@ -36,6 +36,8 @@ from tests.people import agree_to_news
 
 WORKERS = 3
 FAULTS = {"429 1": 10, "500": 10, "hang": 8, "lost": 7, "refused": 5}  # in a thousand calls
+DOUBTFUL = ("500", "hang", "lost", "refused")  # of them leave nobody sure
+ANSWERED_WITHIN = 0.1  # seconds, where nothing goes wrong
 FIRST_ASKER = 1_000_000  # chats from here on write to us; those below only get news
 LEASE = 4.0  # seconds
 BETWEEN_KILLS = (0.1, 1.2)  # seconds, at random
@@ -67,6 +69,7 @@ class Soak:
     fake: TelegramFake = field(default_factory=lambda: TelegramFake(latency=0.02))
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
+    in_flight: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.plan.seed)
@@ -146,11 +149,23 @@ class Soak:
                 name = self.random.choice([name for name, at in self.started.items() if _may_die(name, at)])
                 self.running[name].kill()
                 self.running[name].wait()
+                self._note_in_flight(database)
                 self._start(name)
                 kills += 1
             elif not writing.is_alive() and not _unfinished(database):
                 return kills
         raise TimeoutError(f"not done after {self.plan.patience:.0f} s: {_states(database)}")
+
+    def _note_in_flight(self, database: Database) -> None:
+        """What stood on disk as being sent when a process died, and nobody finished since."""
+        killed_at = dt.datetime.now(dt.UTC)
+        time.sleep(ANSWERED_WITHIN)
+        marked_before = killed_at + dt.timedelta(seconds=LEASE)
+        rows = select(tables.outbox.c.id).where(
+            tables.outbox.c.status == "sending", tables.outbox.c.lease_until < marked_before
+        )
+        with database.begin() as connection:
+            self.in_flight |= set(connection.execute(rows).scalars())
 
     def _write(self) -> None:
         """Each person writes once; Telegram posts until it is answered with 200."""
@@ -180,6 +195,8 @@ class Soak:
             "lost": sum(status == "sent" and not seen[chat, text] for status, chat, text in opened),
             "double": sum(count - 1 for count in seen.values()),
             "uncertain": sum(status == "uncertain" for status, _, _ in opened),
+            "in_flight": len(self.in_flight),
+            "doubtful_faults": sum(self.fake.met[fault] for fault in DOUBTFUL),
             "other": sum(status not in ("sent", "uncertain") for status, _, _ in opened),
             "written": self.plan.asking,
             "heard": heard,
@@ -228,7 +245,15 @@ def main() -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         result = Soak(plan, Path(folder), url).run()
     sys.stdout.write(json.dumps(result) + "\n")
-    sys.exit(bool(result["lost"] or result["double"] or result["answered"] != result["written"]))
+    sys.exit(
+        bool(result["lost"] or result["double"] or result["answered"] != result["written"] or too_doubtful(result))
+    )
+
+
+def too_doubtful(result: dict[str, object]) -> bool:
+    """Whether more is uncertain than what was in flight when something went wrong."""
+    uncertain, in_flight, faults = (int(str(result[name])) for name in ("uncertain", "in_flight", "doubtful_faults"))
+    return uncertain > in_flight + faults
 
 
 if __name__ == "__main__":

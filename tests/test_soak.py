@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.understanding.classifier import EmbeddedClassifier
-from tests.soak import Plan, Soak
+from tests.soak import Plan, Soak, too_doubtful
 
 PLAN = Plan(deliveries=300, asking=40, kills=8, patience=240)
 
@@ -20,4 +20,4 @@ def test_nothing_is_lost_and_nothing_doubled_when_processes_die(
     assert (result["lost"], result["double"], result["other"]) == (0, 0, 0)
     assert result["heard"] == result["answered"] == PLAN.asking
     assert result["sent"] + result["uncertain"] == result["accepted"] >= PLAN.deliveries  # type: ignore[operator]
-    assert result["uncertain"] <= PLAN.deliveries // 4  # type: ignore[operator]
+    assert not too_doubtful(result), result

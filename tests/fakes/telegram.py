@@ -45,6 +45,7 @@ class TelegramFake:
     deleted: set[tuple[int, int]] = field(default_factory=set)
     calls: list[tuple[str, Json]] = field(default_factory=list)
     faults: deque[str] = field(default_factory=deque)
+    met: Counter[str] = field(default_factory=Counter)  # the faults that have happened
     webhook: Json = field(default_factory=dict)
     webhook_answers: list[int] = field(default_factory=list)
     updates: list[Json] = field(default_factory=list)
@@ -143,7 +144,9 @@ class TelegramFake:
 
     def _next_fault(self) -> str | None:
         with self._lock:
-            return self.faults.popleft() if self.faults else None
+            fault = self.faults.popleft() if self.faults else None
+            self.met[fault or ""] += 1
+            return fault
 
     def _refusal(self, chat: int, given: Json, fault: str | None) -> Response | None:
         text = given.get("text", "")
