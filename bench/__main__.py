@@ -37,6 +37,7 @@ BARS = {
     "busiest second, 3 workers, 25/s": 30.0,
     "reply behind 10,000 messages": 400.0,
     "sent by one worker, 20 ms peer": 300.0,
+    "the same on PostgreSQL": 300.0,
     "memory of a worker": 80.0,
 }
 

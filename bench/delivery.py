@@ -20,6 +20,7 @@ from bot.delivery.render import Rendered
 from bot.messages import Address, Lane
 from bot.store import tables
 from bot.store.database import Database, new_id, open_database
+from tests import postgres
 from tests.fakes.server import serving
 from tests.fakes.telegram import TOKEN, TelegramFake
 from tests.people import agree_to_news
@@ -36,7 +37,7 @@ Rows = list[tuple[str, list[float], str]]
 
 
 def measure() -> Rows:
-    return [*_pacing(), *_urgency(), *_throughput()]
+    return [*_pacing(), *_urgency(), *_throughput(), *_throughput_on_postgres()]
 
 
 def _pacing() -> Rows:
@@ -69,26 +70,44 @@ def _arrival(fake: TelegramFake, chat: int) -> float:
 
 def _throughput() -> Rows:
     with _workers(1, SENT, per_second=1000) as (fake, _, pids):
-        _until(lambda: fake.sent, 60)
-        started = time.monotonic()
-        _until(lambda: len(fake.sent) >= SENT, 120)
-        speed = SENT / (time.monotonic() - started)
+        speed = _speed(fake)
         memory = _resident(pids[0])
     return [("sent by one worker, 20 ms peer", [speed], "/s"), ("memory of a worker", [memory], "MB")]
 
 
+def _throughput_on_postgres() -> Rows:
+    with contextlib.ExitStack() as stack:
+        try:
+            url = stack.enter_context(postgres.server())
+        except (FileNotFoundError, subprocess.SubprocessError):
+            return []
+        fake, _, _ = stack.enter_context(_workers(1, SENT, per_second=1000, url=url))
+        return [("the same on PostgreSQL", [_speed(fake)], "/s")]
+
+
+def _speed(fake: TelegramFake) -> float:
+    _until(lambda: fake.sent, 60)
+    started = time.monotonic()
+    _until(lambda: len(fake.sent) >= SENT, 120)
+    return SENT / (time.monotonic() - started)
+
+
 @contextlib.contextmanager
-def _workers(count: int, messages: int, per_second: float) -> Iterator[tuple[TelegramFake, Database, list[int]]]:
+def _workers(
+    count: int, messages: int, per_second: float, url: str | None = None
+) -> Iterator[tuple[TelegramFake, Database, list[int]]]:
     fake = TelegramFake(latency=LATENCY)
     with tempfile.TemporaryDirectory() as folder, serving(fake.application()) as api:
         home = Path(folder)
-        database = open_database(f"sqlite:///{home / 'banduong.db'}", home)
+        url = url or f"sqlite:///{home / 'banduong.db'}"
+        database = open_database(url, home)
         _queue(database, range(1, messages + 1), Lane.BROADCAST)
         settings = {"api": api, "per_second": per_second}
         bot = {"content": str(ROOT / "content"), "nlu": {"folder": str(ROOT / "nlu")}, "telegram": settings}
         (home / "config.yml").write_text(json.dumps({"bot": bot}), encoding="utf-8")
         command = [sys.executable, "-m", "bot.cli", "--config", str(home / "config.yml"), "worker"]
         environment = {**os.environ, "BANDUONG_HOME": folder, "BANDUONG_TELEGRAM_TOKEN": TOKEN}
+        environment["BANDUONG_DATABASE_URL"] = url
         running = [subprocess.Popen(command, cwd=ROOT, env=environment) for _ in range(count)]  # noqa: S603 - our own
         try:
             yield fake, database, [worker.pid for worker in running]

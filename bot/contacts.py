@@ -4,17 +4,19 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select, update
 
 from bot.messages import Address
 from bot.store.crypto import Keyring
 from bot.store.database import insert_unless_there, new_id, utc
-from bot.store.tables import addresses, cases, consents, conversations, fragments, inbox, outbox, pace
+from bot.store.tables import addresses, cases, consents, conversations, fragments, inbox, link_codes, outbox, pace
 
 # What every turn asks is built once.
-_FIND = (
-    select(addresses)
-    .where(addresses.c.channel == bindparam("channel"), addresses.c.lookup == bindparam("lookup"))
+_FIND = select(addresses).where(addresses.c.channel == bindparam("channel"), addresses.c.lookup == bindparam("lookup"))
+_LOCK = (
+    select(addresses.c.id)
+    .where(or_(addresses.c.id == bindparam("own"), addresses.c.person == bindparam("person")))
+    .order_by(addresses.c.id)
     .with_for_update()
 )
 
@@ -35,9 +37,13 @@ class Contact:
 
 
 def find(connection: Connection, keyring: Keyring, address: Address) -> Contact | None:
-    """The row of this address, locked for the rest of the transaction, so that two messages of one person wait for each other."""
-    lookup = keyring.lookup(address.channel, address.identifier)
-    found = connection.execute(_FIND, {"channel": address.channel, "lookup": lookup}).first()
+    """The row of this address. All rows of the person are locked for the rest of the transaction, always in the same order, so
+    that two messages of one person wait for each other."""
+    key = {"channel": address.channel, "lookup": keyring.lookup(address.channel, address.identifier)}
+    found = connection.execute(_FIND, key).first()
+    if found and connection.dialect.name != "sqlite":  # where a transaction has the whole database
+        connection.execute(_LOCK, {"own": found.id, "person": found.person})
+        found = connection.execute(_FIND, key).first()
     if found is None:
         return None
     return Contact(
@@ -140,16 +146,17 @@ def withdraw_consent(
 ) -> None:
     """A no, with its words as evidence; it stands there even where no yes was given before."""
     given = (consents.c.address_id == address_id, consents.c.purpose == purpose, consents.c.withdrawn_at.is_(None))
-    row_id = connection.execute(select(consents.c.id).where(*given)).scalar()
-    if row_id is None:
-        row_id = new_id()
-        refusal = {"id": row_id, "address_id": address_id, "purpose": purpose, "basis": "refusal"}
+    rows = list(connection.execute(select(consents.c.id).where(*given)).scalars())
+    if not rows:
+        rows = [new_id()]
+        refusal = {"id": rows[0], "address_id": address_id, "purpose": purpose, "basis": "refusal"}
         reason = "said by the person"
         connection.execute(insert(consents).values(**refusal, reason=reason, given_at=now, withdrawn_at=now))
-    sealed = keyring.seal(words, f"consents|{row_id}|sealed_withdrawal")
-    connection.execute(
-        update(consents).where(consents.c.id == row_id).values(withdrawn_at=now, sealed_withdrawal=sealed)
-    )
+    for row_id in rows:
+        sealed = keyring.seal(words, f"consents|{row_id}|sealed_withdrawal")
+        connection.execute(
+            update(consents).where(consents.c.id == row_id).values(withdrawn_at=now, sealed_withdrawal=sealed)
+        )
 
 
 def has_consented(connection: Connection, contact: Contact, purpose: str) -> bool:
@@ -190,6 +197,7 @@ def drop_departed(connection: Connection) -> int:
 
 def _unsay(connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime) -> None:
     """The words of consents, and the parts of a message that is not yet whole."""
+    connection.execute(delete(link_codes).where(link_codes.c.address_id == contact.id))
     lookup = keyring.lookup(contact.address.channel, contact.address.identifier)
     connection.execute(
         delete(fragments).where(fragments.c.channel == contact.address.channel, fragments.c.lookup == lookup)

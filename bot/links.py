@@ -12,15 +12,15 @@ from bot.store.database import new_id, utc
 from bot.store.tables import addresses, link_codes
 
 CODE_LIFE = dt.timedelta(minutes=15)
-CODES = 1_000_000
+FIGURES = 8
 
 Typed = Literal["none", "good", "own", "wrong"]
 
 
 def fresh_code(connection: Connection, keyring: Keyring) -> str:
-    """Six figures that nobody holds."""
+    """Eight figures that nobody holds."""
     while True:
-        code = f"{secrets.randbelow(CODES):06d}"
+        code = f"{secrets.randbelow(10**FIGURES):0{FIGURES}d}"
         taken = select(link_codes.c.lookup).where(link_codes.c.lookup == _lookup(keyring, code))
         if connection.execute(taken).first() is None:
             return code
@@ -44,7 +44,8 @@ def typed(connection: Connection, keyring: Keyring, contact: Contact, code: str,
 def link(connection: Connection, keyring: Keyring, contact: Contact, code: str, now: dt.datetime) -> None:
     """From now on this address and the one that was given the code belong to one person. The code is spent."""
     owner = _owner(connection, keyring, code, now)
-    assert owner
+    if owner is None:  # spent by another line in the same moment
+        return
     rows = connection.execute(select(addresses).where(addresses.c.id.in_([owner, contact.id]))).all()
     known = [row.person for row in rows if row.person]
     together = addresses.c.id.in_([owner, contact.id]) | addresses.c.person.in_(known)

@@ -91,6 +91,8 @@ class Processor:
         conversation = replace(known or Conversation(), draft=draft, case_open=case_open, facts=facts)
         if contact.silent or contact.unreachable or contact.leaving:
             contacts.heard_from(connection, contact)
+        if not contact.new:
+            outbox.try_again_now(connection, contact)
         turn = self._policy.respond(conversation, message, reading)
         rendered = _rendered(turn, message.address)
         pulled = pulled or CAPABILITIES[message.address.channel].pulled

@@ -53,6 +53,7 @@ class Service:
         self._senders: list[Sender] = []
         self._side: set[asyncio.Task[None]] = set()
         self._joining = asyncio.Lock()
+        self._failed: dict[tuple[Address, str], str] = {}  # content -> id, of messages that came without one
         self._turns = ThreadPoolExecutor(THREADS, "turn")
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -182,9 +183,23 @@ class Service:
         if arrival.receipts:
             await asyncio.to_thread(self._record_receipts, arrival.receipts, self._clock())
         for message in arrival.messages:
-            await self.handle(message if message.external_id else await self._identified(message, again=arrival.again))
+            if message.external_id:
+                await self.handle(message)
+            else:
+                await self._handle_unnumbered(message, again=arrival.again)
         for fragment in arrival.fragments:
             await self._take_part(fragment, again=arrival.again)
+
+    async def _handle_unnumbered(self, message: InboundMessage, *, again: bool) -> None:
+        """One that fails here comes again from the provider, and must then have the same id: it may be on disk."""
+        content = (message.address, message.text)
+        known = self._failed.pop(content, None)
+        numbered = replace(message, external_id=known) if known else await self._identified(message, again=again)
+        try:
+            await self.handle(numbered)
+        except Exception:
+            self._failed[content] = numbered.external_id
+            raise
 
     async def _identified(self, message: InboundMessage, *, again: bool) -> InboundMessage:
         """With an id, where the provider gives none."""

@@ -23,7 +23,7 @@ from bot.delivery.render import Rendered
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import StoreError
-from bot.messages import Address, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage
+from bot.messages import Address, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage, Refusal
 from bot.store import tables
 from bot.store.database import Database, new_id, open_database
 from bot.testing import START
@@ -428,6 +428,97 @@ def test_a_reply_does_not_wait_behind_a_broadcast(database: Database) -> None:
     send_all(database, wire, enough, speed=Pace(100))
     place = [one.text for one in wire.took].index("reply")
     assert place < ahead[0] + 100 * LOOK_AHEAD.total_seconds() + 20
+
+
+# -- late news about old messages -----------------------------------------------------------------------------------------
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+def test_s_03_what_comes_back_to_a_silent_address_stays(database: Database) -> None:
+    """Sent before the person wrote "thoat", not arrived, and to be tried again: it leaves no more, and is cancelled."""
+    contact = queue(database, "1", "an answer")
+    due = sent(database, "SM1")
+    with database.begin() as connection:
+        contacts.set_silent(connection, [contact.id], START + MINUTE)
+    fail(database, "SM1", "30003", "retryable", START + 2 * MINUTE)
+    assert state_of(database, due) == "queued"
+    assert claim(database, now=START + 13 * MINUTE) == []
+    with database.begin() as connection:
+        assert outbox.cancel_silenced(connection, START + 13 * MINUTE) == 1
+    assert state_of(database, due) == "cancelled"
+
+
+def test_a_message_that_waits_for_a_handset_keeps_nobody_waiting(database: Database) -> None:
+    """While it waits, a later answer to the same person leaves; and when the person writes, it waits no longer."""
+    contact = queue(database, "1", "first")
+    sent(database, "SM1")
+    fail(database, "SM1", "30008", "retryable", START + SECOND)
+    queue(database, "1", "second", at=START + MINUTE)
+    (due,) = claim(database, now=START + MINUTE)
+    assert due.message.text == "second"
+    finish(database, due, now=START + MINUTE)
+    with database.begin() as connection:
+        outbox.try_again_now(connection, contact)
+    assert [one.message.text for one in claim(database, now=START + 2 * MINUTE)] == ["first"]
+
+
+def test_a_late_failure_cancels_no_newer_answer(database: Database) -> None:
+    """The network says that the number is dead, of a message from before the person wrote: they are there."""
+    contact = queue(database, "1", "old")
+    sent(database, "SM1")
+    queue(database, "1", "the answer to a cry", lane=Lane.EMERGENCY, at=START + MINUTE)
+    fail(database, "SM1", "30005", "stopped", START + MINUTE)
+    (due,) = claim(database, now=START + MINUTE)
+    assert (due.address_id, due.message.text) == (contact.id, "the answer to a cry")
+
+
+def test_what_was_forgotten_while_it_was_sent_is_no_failure(database: Database) -> None:
+    """ "xoa" falls between the call and its answer: the answer is passed over, with one id or with several."""
+    for ids in (("SM1",), ("SM1", "SM2")):
+        contact = queue(database, "1", "hello")
+        (due,) = claim(database)
+        mark(database, due)
+        with database.begin() as connection:
+            contacts.forget_but_for_a_word(connection, database.keyring, contact, START)
+        record(database, Outcome(due, SendResult(ids)))
+    assert states(database) == []
+
+
+def test_a_receipt_that_crossed_its_answer_is_found(database: Database) -> None:
+    """On PostgreSQL neither transaction may have seen the other: the receipt is applied a moment later."""
+    queue(database, "1", "hello")
+    due = sent(database, "SM1")
+    row = {"channel": "telegram", "provider_id": "SM1", "status": "delivered", "part": "", "received_at": START}
+    with database.begin() as connection:
+        connection.execute(insert(tables.receipts).values(row))
+        assert outbox.apply_stray_receipts(connection, database.keyring, START + SECOND) == 1
+        assert outbox.apply_stray_receipts(connection, database.keyring, START + SECOND) == 0
+    assert state_of(database, due) == "delivered"
+
+
+def test_s_34_a_no_ends_every_yes(database: Database) -> None:
+    """Two yeses, one before a case and one after: one no ends both."""
+    contact = queue(database, "1", "news", lane=Lane.BROADCAST)
+    with database.begin() as connection:
+        contacts.set_helped(connection, [contact.id], START + SECOND)
+        agree_to_news(connection, database, contact, START + MINUTE)
+        contacts.withdraw_consent(connection, database.keyring, contact.id, "alerts", "stop", START + MINUTE)
+    assert claim(database, now=START + 2 * MINUTE) == []
+
+
+def sent(database: Database, provider_id: str) -> Due:
+    """The next message, taken by the provider."""
+    (due,) = claim(database)
+    mark(database, due)
+    record(database, Outcome(due, SendResult((provider_id,))))
+    return due
+
+
+def fail(database: Database, provider_id: str, code: str, refusal: Refusal, now: dt.datetime) -> None:
+    receipt = DeliveryReceipt("telegram", provider_id, DeliveryStatus.UNDELIVERED, code, refusal=refusal)
+    with database.begin() as connection:
+        outbox.record_receipt(connection, database.keyring, receipt, now)
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """Too much at once: loops of machines end, floods are told once, and a cry for help is always answered."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from bot.app import App
 from bot.messages import InboundMessage
+from bot.store import tables
 from bot.testing import START
 from tests.conftest import message
 
@@ -38,6 +41,14 @@ def test_s_26_a_cry_in_a_flood_is_answered(house: App) -> None:
     (reply,) = _say(house, CRY, second=51)
     assert "113" in reply
     assert _say(house, "em o toa nha 7 tang", second=52)
+
+
+def test_s_03_not_safe_is_heard_in_a_flood(house: App) -> None:
+    """The answer to "is it safe?" counts however many messages came before it: the line falls silent."""
+    for number in range(50):
+        _say(house, f"chi toi bi chu quan karaoke giu giay to {number}", second=number)
+    _say(house, "2", second=51)
+    assert [row.silent_since is not None for row in _addresses(house)] == [True]
 
 
 def test_another_persons_flood_costs_nobody_an_answer(house: App) -> None:
@@ -75,6 +86,11 @@ def test_impatience_is_no_loop(house: App) -> None:
         assert _say(house, "1", second=number * 5)
     for number in range(8):
         assert _say(house, "menu", second=100 + number * 5)
+
+
+def _addresses(house: App) -> list[Any]:
+    with house.database.begin() as connection:
+        return list(connection.execute(select(tables.addresses)).all())
 
 
 def _say(house: App, text: str, *, second: float) -> list[str]:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_code_links_two_lines(house: App) -> None:
 def test_a_code_means_nothing_where_it_was_given_out(house: App) -> None:
     """Typed on the same line, the person is told to type it on the other one; the code stays good."""
     code = _code(house, "nối kênh", to="one")
-    assert _say(house, f"{code[:3]} {code[3:]}", to="one", number=2) == _said_as(house, "link_own", "web")
+    assert _say(house, f"{code[:4]} {code[4:]}", to="one", number=2) == _said_as(house, "link_own", "web")
     assert _say(house, code, to="two", number=3)[-1:] == _said_as(house, "linked", "web")
 
 
@@ -102,7 +103,7 @@ def test_s_09_a_yes_after_a_case_is_a_new_yes(house: App) -> None:
 
 def _code(house: App, words: str, *, to: str) -> str:
     (reply, *_) = reversed(_say(house, words, to=to))
-    found = re.search(r"\d{3} \d{3}", reply)
+    found = re.search(r"\d{4} \d{4}", reply)
     assert found
     return found[0].replace(" ", "")
 
@@ -141,3 +142,34 @@ def test_an_erasure_takes_the_parts_of_an_unfinished_message_along(house: App) -
             fragments.join(connection, database.keyring, part, START, again=False)
     _say(house, "xoa", to=number, channel="sms", number=2)
     assert [row.lookup for row in _rows(house, tables.fragments)] == [database.keyring.lookup("sms", "+84907654321")]
+
+
+def test_two_lines_of_one_person_may_write_at_once(house: App) -> None:
+    """Both say "thoat" in the same moment, again and again: each is heard, and neither stands in the other's way."""
+    _link(house)
+    failures: list[BaseException] = []
+
+    def say(to: str, channel: str) -> None:
+        for number in range(100, 115):
+            try:
+                _say(house, "thoat", to=to, channel=channel, number=number)
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=say, args=line) for line in (("one", "web"), ("+84901", "sms"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert all(row.silent_since for row in _rows(house, tables.addresses))
+
+
+def test_the_code_of_an_erased_line_is_worth_nothing(house: App) -> None:
+    """After "xoa" nobody can link to what is gone."""
+    number = "+84901234567"
+    (reply, *_) = reversed(_say(house, "/link", to=number, channel="sms"))
+    found = re.search(r"\d{4} \d{4}", reply)
+    assert found
+    _say(house, "xoa", to=number, channel="sms", number=2)
+    assert _say(house, found[0], to="another", number=3)[-1:] == _said_as(house, "link_wrong", "web")

@@ -1,6 +1,7 @@
 """Messages read in a process of their own: the same readings, and no message lost with the process."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -31,6 +32,18 @@ class Slow:
         return Understanding("vi", str(os.getpid()), plain=text)
 
 
+class Hangs(Slow):
+    """Anywhere but in one process, once it is asked something."""
+
+    def __init__(self, home: int) -> None:
+        self.home = home
+
+    def read(self, text: str) -> Understanding:
+        if text and os.getpid() != self.home:
+            time.sleep(3600)
+        return super().read(text)
+
+
 @pytest.fixture
 def readers() -> Iterator[Readers]:
     built = Readers(Slow(), 1)
@@ -54,6 +67,18 @@ def test_a_lost_reading_process_loses_no_message(readers: Readers) -> None:
     assert there != os.getpid()
     os.kill(there, signal.SIGKILL)
     assert [int(readers.read(text).kind) for text in ("two", "three")] == [os.getpid()] * 2
+
+
+@linux
+def test_a_hung_reading_process_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended, the message is read here, and nothing waits for it at the end."""
+    monkeypatch.setattr("bot.understanding.readers.PATIENCE", 0.2)
+    readers = Readers(Hangs(os.getpid()), 1)
+    assert int(readers.read("one").kind) == os.getpid()
+    until = time.monotonic() + PATIENCE
+    while multiprocessing.active_children() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert multiprocessing.active_children() == []
 
 
 def test_no_process_is_made_where_none_is_wanted() -> None:

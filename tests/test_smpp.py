@@ -543,28 +543,32 @@ def test_a_message_that_cannot_be_kept_stays_with_the_smsc(own: Town, monkeypatc
 
 def test_a_message_that_fails_after_the_commit_is_answered_once(own: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SMSC hears a temporary error and says it again over the same connection: it is known."""
-    take, failures = own.at_work.take_sms, iter(range(1))
+    handle, failures = own.at_work.handle, iter(range(1))
 
-    async def fails_late(arrival: SmsArrival) -> None:
-        await take(arrival)
+    async def fails_late(message: InboundMessage) -> None:
+        await handle(message)
         if next(failures, None) is not None:
             raise OSError
 
     phone = somebody()
-    line = own.house.sms_line
-    assert line is not None
-    monkeypatch.setattr(line, "_taken", _with(line, fails_late))
+    monkeypatch.setattr(own.at_work, "handle", fails_late)
     assert own.say(phone, "menu") == own.expected("menu")
     assert own.fake.answers[:2] == [0x64, 0]
 
 
-def _with(line: Any, arrived: Any) -> Any:
-    taken = type(line)._taken
+def test_a_message_that_fails_before_the_commit_is_no_older_one(own: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same words were answered minutes ago; said again, they fail at first: when the SMSC repeats them they are new."""
+    phone = somebody()
+    own.say(phone, "menu")
+    handle, failures = own.at_work.handle, iter(range(1))
 
-    async def call(delivered: Any, _arrived: Any, *, again: bool) -> Any:
-        return await taken(line, delivered, arrived, again=again)
+    async def fails_early(message: InboundMessage) -> None:
+        if next(failures, None) is not None:
+            raise OSError
+        await handle(message)
 
-    return call
+    monkeypatch.setattr(own.at_work, "handle", fails_early)
+    assert own.say(phone, "menu") == own.expected("menu")[-1:]
 
 
 def test_parts_that_stay_alone_are_answered_after_a_while(own: Town) -> None:

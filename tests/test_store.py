@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Row, Table, create_engine, delete, insert, select, text, update
+from sqlalchemy import column as old_column
+from sqlalchemy import table as old_table
 from sqlalchemy.exc import IntegrityError
 
 from bot.app import App
@@ -19,6 +23,7 @@ from bot.channels.sms import Fragment
 from bot.delivery import dead_letters, fragments
 from bot.errors import BanDuongError, KeyringError, SchemaError, StoreError
 from bot.messages import Address, InboundMessage
+from bot.store import database as store
 from bot.store import tables
 from bot.store.crypto import Keyring, create_keyring, load_keyring
 from bot.store.database import Database, new_id, open_database, utc
@@ -283,6 +288,50 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
         open_database(url, tmp_path)
     assert _is_one_sentence(caught.value)
     assert not (tmp_path / "keyring.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_a_database_with_a_case_is_brought_up_to_date(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """From the version before, with rows that refer to one another: nothing is lost, and what is new is filled in."""
+    url = request.getfixturevalue("postgres_database") if kind == "postgres" else f"sqlite:///{tmp_path / 'old.db'}"
+    engine = store._engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(store._MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for table, row in _old_rows().items():
+            columns = [tables.metadata.tables[table].c[name] for name in row]
+            connection.execute(
+                insert(old_table(table, *(old_column(one.name, one.type) for one in columns))).values(row)
+            )
+    store.upgrade(engine)
+    with engine.begin() as connection:
+        (address,) = connection.execute(select(tables.addresses)).all()
+        (case,) = connection.execute(select(tables.cases)).all()
+        (consent,) = connection.execute(select(tables.consents)).all()
+    assert (case.consent_id, consent.address_id) == (consent.id, address.id)
+    assert utc(address.helped_at) == START
+    engine.dispose()
+
+
+def _old_rows() -> dict[str, dict[str, object]]:
+    seal = b"sealed"
+    return {
+        "addresses": {"id": "a", "channel": "sms", "lookup": "l", "sealed_identifier": seal, "created_at": START},
+        "consents": {
+            "id": "c", "address_id": "a", "purpose": "help", "basis": "consent", "reason": "r", "sealed_words": seal,
+            "given_at": START,
+        },
+        "cases": {
+            "id": "k", "reference": "R", "address_id": "a", "consent_id": "c", "purpose": "help", "kind": "report",
+            "priority": "P1", "status": "open", "about": "self", "minor": False, "watched": False, "flags": "[]",
+            "opened_at": START, "updated_at": START,
+        },
+        "case_events": {"id": "e", "case_id": "k", "position": 0, "kind": "words", "sealed_body": seal, "at": START},
+    }  # fmt: skip
 
 
 def test_the_schema_is_what_the_migrations_make(house: App) -> None:

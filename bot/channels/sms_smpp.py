@@ -165,7 +165,8 @@ class SmppSms:
         finally:
             quick = time.monotonic() - delivered.came_at < SLOW
             said = link.answer(delivered, status)
-            self._repeats.answered(delivered.octets, surely=said and quick and status == TAKEN)
+            if status == TAKEN:  # what was not taken left nothing behind: it is new when it comes again
+                self._repeats.answered(delivered.octets, surely=said and quick)
 
     async def _taken(
         self, delivered: "Delivered", arrived: Callable[[SmsArrival], Awaitable[None]], *, again: bool

@@ -11,6 +11,7 @@ from bot.conversation.state import Conversation, Turn
 
 MOST_ECHOES = 3  # times that the same words may come again and be answered again
 MOST_CRIES = 9  # the same, for a cry
+GRAVE_STEPS = ("safety", "consent", "tell", "stop")
 ENDLESS = 3  # times an hour's measure: no person writes so much
 
 
@@ -28,6 +29,9 @@ def too_much(desk: Desk) -> Turn | None:
         return None
     if desk.reading.kind == "emergency" or desk.says("human") or conversation.case_open:
         return None
+    grave = conversation.form in ("report", "emergency") or conversation.step in GRAVE_STEPS
+    if grave and desk.is_control():
+        return None  # the answer to whether it is safe, or whether to pass it on
     hushed = conversation.hushed
     desk.update(hushed=True, draft=desk.draft())
     return desk.turn() if hushed else desk.turn(desk.speaker.say("slower"))

@@ -10,11 +10,11 @@ from bot.conversation.events import LinkCodeGiven, Linked, OptedIn, OptedOut
 from bot.conversation.state import Turn
 
 CLEAR = 0.9  # how likely a wish to stop must be, to be done without a question
-CODE = re.compile(r"\s*(\d{3})[ .-]?(\d{3})\s*[.!]?\s*")
+CODE = re.compile(r"\s*(\d{4})[ .-]?(\d{4})\s*[.!]?\s*")
 
 
 def code_in(text: str) -> str | None:
-    """Six figures, if that is all that the message says."""
+    """Eight figures, if that is all that the message says."""
     match = CODE.fullmatch(text)
     return match[1] + match[2] if match else None
 
@@ -80,7 +80,7 @@ def link(desk: Desk) -> Turn | None:
     facts = desk.conversation.facts
     if desk.says("link") and facts.fresh_code:
         desk.events.append(LinkCodeGiven(facts.fresh_code))
-        shown = f"{facts.fresh_code[:3]} {facts.fresh_code[3:]}"
+        shown = f"{facts.fresh_code[:4]} {facts.fresh_code[4:]}"
         return desk.turn(desk.speaker.say("link_code", {"code": shown}))
     typed = code_in(desk.text)
     if typed and facts.typed_code == "good":

@@ -41,8 +41,10 @@ CLEARABLE = dt.timedelta(hours=47)  # Telegram deletes what is younger than 48 h
 LEASE = dt.timedelta(seconds=30)  # longer than any call to a provider
 MOST_REPEATS = 3  # of an emergency message whose fate is unknown
 LONGEST_WAIT = 60.0  # seconds between two attempts
+LONGEST_PAUSE = dt.timedelta(seconds=LONGEST_WAIT)  # that a message may keep the person's later ones waiting
 MOST_RETRIES = 3  # of a message that did not reach the handset
 RETRY_AFTER = dt.timedelta(minutes=10)
+STRAY_FOR = dt.timedelta(minutes=2)
 DOUBT_LASTS = dt.timedelta(hours=1)  # so long the provider is asked what became of a message
 MOST_DOUBTS = 50  # of one round
 
@@ -185,7 +187,8 @@ def claim(
     if not slots:
         return []
     rows = connection.execute(
-        _CANDIDATES.limit(len(slots)), {"channel": channel, "now": now, "latest": now + speed.tolerance}
+        _CANDIDATES.limit(len(slots)),
+        {"channel": channel, "now": now, "soon": now + LONGEST_PAUSE, "latest": now + speed.tolerance},
     ).all()
     if not rows:
         return []
@@ -237,6 +240,7 @@ def _candidates() -> Any:
             ~exists().where(
                 earlier.c.address_id == outbox.c.address_id,
                 earlier.c.status == literal_column("'queued'"),
+                or_(earlier.c.not_before.is_(None), earlier.c.not_before <= bindparam("soon")),
                 tuple_(earlier.c.lane, earlier.c.created_at, earlier.c.position) < tuple_(*order),
             ),
         )
@@ -246,9 +250,9 @@ def _candidates() -> Any:
 
 
 def _may_be_reached() -> Any:
-    """S-03: to a silent address nothing leaves but what was decided before or with the silence. S-09: news goes only to
+    """S-03: to a silent address nothing leaves but the words that were decided with the silence. S-09: news goes only to
     those who said yes, and after a case only to those who said yes again."""
-    silent = and_(addresses.c.silent_since.is_not(None), addresses.c.silent_since < outbox.c.created_at)
+    silent = and_(addresses.c.silent_since.is_not(None), addresses.c.silent_since != outbox.c.created_at)
     welcome = exists().where(
         consents.c.address_id == addresses.c.id,
         consents.c.purpose == "alerts",
@@ -329,7 +333,9 @@ def finish(connection: Connection, keyring: Keyring, outcomes: Sequence[Outcome]
     """Writes down what became of attempts. An answer that comes late still counts: it clears the uncertainty."""
     for outcome in outcomes:
         values = _after(outcome, now)
-        connection.execute(_FINISH.values(**values), {"row": outcome.due.id, "attempt": outcome.due.attempts + 1})
+        attempt = {"row": outcome.due.id, "attempt": outcome.due.attempts + 1}
+        if not connection.execute(_FINISH.values(**values), attempt).rowcount:
+            continue  # forgotten meanwhile, or known to have arrived
         if outcome.error:
             _draw_conclusions(connection, keyring, outcome.due, outcome.error, now)
         if outcome.result.ids:
@@ -403,6 +409,30 @@ def reap(connection: Connection, now: dt.datetime) -> int:
         (late, {"status": DeliveryStatus.QUEUED, **_FREE}),
     ]
     return sum(connection.execute(update(outbox).where(where).values(**values)).rowcount for where, values in changes)
+
+
+def cancel_silenced(connection: Connection, now: dt.datetime) -> int:
+    """S-03: what came back to the queue of an address that has fallen silent since; how many."""
+    silent = exists().where(
+        addresses.c.id == outbox.c.address_id,
+        addresses.c.silent_since.is_not(None),
+        outbox.c.created_at < addresses.c.silent_since,
+    )
+    return connection.execute(
+        update(outbox).where(_QUEUED, silent).values(status=DeliveryStatus.CANCELLED, error="silent", done_at=now)
+    ).rowcount
+
+
+def try_again_now(connection: Connection, contact: Contact) -> None:
+    """The person has just written: what waited for a handset that was off need not wait any longer."""
+    connection.execute(_TRY_AGAIN, {"own": contact.id})
+
+
+_TRY_AGAIN = (
+    update(outbox)
+    .where(outbox.c.address_id == bindparam("own"), _QUEUED, outbox.c.not_before.is_not(None))
+    .values(not_before=None)
+)
 
 
 def expire(connection: Connection, now: dt.datetime) -> int:
@@ -493,7 +523,9 @@ def _know_parts(connection: Connection, outcome: Outcome) -> None:
 def _apply_receipts(connection: Connection, keyring: Keyring, row_id: str, now: dt.datetime) -> None:
     """Raises the state of a message to what its receipts say, those that came before the provider's own answer too.
     A lower rank never follows a higher one."""
-    row = connection.execute(select(outbox).where(outbox.c.id == row_id)).one()
+    row = connection.execute(select(outbox).where(outbox.c.id == row_id)).first()
+    if row is None:
+        return
     own_parts = select(parts.c.provider_id).where(parts.c.outbox_id == row_id)
     told = connection.execute(
         select(receipts).where(
@@ -512,8 +544,33 @@ def _apply_receipts(connection: Connection, keyring: Keyring, row_id: str, now: 
         again = {"status": DeliveryStatus.QUEUED, "provider_id": None, "not_before": now + RETRY_AFTER, "done_at": None}
         values |= again
     changed = connection.execute(update(outbox).where(outbox.c.id == row_id, outbox.c.status.in_(lower)).values(values))
-    if failure and changed.rowcount:
+    if failure and changed.rowcount and not _heard_since(connection, row):
         _leave_alone(connection, keyring, row.address_id, failure.refusal, failure.error or status, now)
+
+
+def _heard_since(connection: Connection, row: Any) -> bool:
+    """Whether the person has written after this message was made: then they can be reached, whatever became of it."""
+    later = select(inbox.c.id).where(inbox.c.address_id == row.address_id, inbox.c.received_at > row.created_at)
+    return connection.execute(later.limit(1)).first() is not None
+
+
+def apply_stray_receipts(connection: Connection, keyring: Keyring, now: dt.datetime) -> int:
+    """Receipts that came while their message was being written down, so that neither saw the other; how many messages."""
+    fresh = and_(receipts.c.received_at > now - STRAY_FOR, receipts.c.status != DeliveryStatus.SENT)
+    open_ones = outbox.c.status.in_([DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN, DeliveryStatus.SENT])
+    own = (receipts.c.channel == outbox.c.channel) & (receipts.c.provider_id == outbox.c.provider_id)
+    of_part = (receipts.c.channel == parts.c.channel) & (receipts.c.provider_id == parts.c.provider_id)
+    found = union(
+        select(outbox.c.id).join(receipts, own).where(fresh, open_ones),
+        select(outbox.c.id)
+        .join(parts, parts.c.outbox_id == outbox.c.id)
+        .join(receipts, of_part)
+        .where(fresh, open_ones),
+    )
+    stray = list(connection.execute(found).scalars())
+    for row_id in stray:
+        _apply_receipts(connection, keyring, row_id, now)
+    return len(stray)
 
 
 def _verdict(told: Sequence[Any], needed: int) -> tuple[DeliveryStatus, Any | None]:

@@ -27,7 +27,7 @@ from bot.store.database import clock, new_id
 
 IDLE = 0.1  # seconds between two looks into an empty outbox
 REAP_EVERY = 1.0
-EXPIRE_EVERY = 30  # rounds of reaping
+EXPIRE_EVERY = 10  # rounds of reaping
 SETTLE_EVERY = 20.0  # seconds
 LATEST = dt.timedelta(seconds=0.15)  # behind its slot: later, a message waits for another one
 MOST_IN_FLIGHT = 64
@@ -161,7 +161,7 @@ class Sender:
     async def _reap(self) -> None:
         for round_number in itertools.count():
             if round_number % EXPIRE_EVERY == 0:
-                await self._write(lambda connection: outbox.expire(connection, clock(connection)))
+                await self._write(self._clear_up)
             reaped, departed = await self._write(
                 lambda connection: (outbox.reap(connection, clock(connection)), contacts.drop_departed(connection))
             )
@@ -170,6 +170,11 @@ class Sender:
             if departed:
                 await self._write.checkpoint()
             await asyncio.sleep(REAP_EVERY)
+
+    def _clear_up(self, connection: Connection) -> None:
+        outbox.expire(connection, clock(connection))
+        outbox.cancel_silenced(connection, clock(connection))
+        outbox.apply_stray_receipts(connection, self._keyring, clock(connection))
 
     async def _settle(self, channel: Findable) -> None:
         """Asks the provider what became of the messages that may have left."""

@@ -40,17 +40,22 @@ class Readers:
                 self._there.submit(_read, "").result()  # they are made now, not at the first message
 
     def read(self, text: str) -> Understanding:
-        if self._there:
+        there = self._there
+        if there:
             try:
-                return self._there.submit(_read, text).result(PATIENCE)
+                return there.submit(_read, text).result(PATIENCE)
             except (BrokenProcessPool, CancelledError, RuntimeError, TimeoutError) as error:
                 log.error("a reading process is lost (%s): messages are read in this one", type(error).__name__)
-                self._there = None
+                self.close()
         return self._here.read(text)
 
     def close(self) -> None:
-        if self._there:
-            self._there.shutdown(wait=False, cancel_futures=True)
+        """Ends the other processes, hung ones too: Python would wait for them for ever."""
+        there, self._there = self._there, None
+        if there:
+            for child in multiprocessing.active_children():
+                child.kill()
+            there.shutdown(wait=False, cancel_futures=True)
 
 
 _interpreter: Reads

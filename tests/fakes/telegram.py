@@ -55,6 +55,9 @@ class TelegramFake:
     _ids: int = 0
     _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
+    def __del__(self) -> None:
+        self._client.close()
+
     def application(self) -> Starlette:
         return Starlette(routes=[Route("/bot{token}/{method}", self._answer, methods=["GET", "POST"])])
 

@@ -68,6 +68,9 @@ class TwilioFake:
     _ids: int = 0
     _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
+    def __del__(self) -> None:
+        self._client.close()
+
     def application(self) -> Starlette:
         base = "/2010-04-01/Accounts/{account}"
         return Starlette(
