@@ -149,10 +149,12 @@ def _first_page(started: float) -> float:
 
 
 def _resident(pid: int) -> float:
-    """MB, from /proc where there is one."""
+    """MB of the process and of those that it has made, what they share counted once; from /proc where there is one."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        rollups = [Path(f"/proc/{one}/smaps_rollup").read_text() for one in (pid, *children)]
+        shares = [line.split()[1] for rollup in rollups for line in rollup.splitlines() if line.startswith("Pss:")]
+        return sum(map(int, shares)) / 1024
     except OSError:
         return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 

@@ -289,26 +289,31 @@ def mark_sending(
 ) -> set[str]:
     """Which of them may go to the provider, now that it stands on disk that they do. The others go back or are over."""
     if not pace.is_held(connection, channel, now):
-        reached = exists().where(addresses.c.id == outbox.c.address_id, _may_be_reached())
-        marked = set(
-            connection.execute(
-                update(outbox)
-                .where(
-                    outbox.c.id.in_(ids),
-                    outbox.c.owner == owner,
-                    outbox.c.status == DeliveryStatus.CLAIMED,
-                    or_(outbox.c.expires_at.is_(None), outbox.c.expires_at > now),
-                    reached,
-                )
-                .values(status=DeliveryStatus.SENDING, attempts=outbox.c.attempts + 1, lease_until=now + lease)
-                .returning(outbox.c.id)
-            ).scalars()
-        )
+        given = {"ids": list(ids), "me": owner, "now": now, "until": now + lease}
+        marked = set(connection.execute(_MARK, given).scalars())
     else:
         marked = set()
     if left := set(ids) - marked:
         give_back(connection, left, owner=owner)
     return marked
+
+
+_MARK = (
+    update(outbox)
+    .where(
+        outbox.c.id.in_(bindparam("ids", expanding=True)),
+        outbox.c.owner == bindparam("me"),
+        outbox.c.status == literal_column("'claimed'"),
+        or_(outbox.c.expires_at.is_(None), outbox.c.expires_at > bindparam("now")),
+        exists().where(addresses.c.id == outbox.c.address_id, _may_be_reached()),
+    )
+    .values(
+        status=literal_column(f"'{DeliveryStatus.SENDING}'"),
+        attempts=outbox.c.attempts + 1,
+        lease_until=bindparam("until"),
+    )
+    .returning(outbox.c.id)
+)
 
 
 def give_back(connection: Connection, ids: Collection[str], *, owner: str) -> None:
@@ -340,7 +345,8 @@ def finish(connection: Connection, keyring: Keyring, outcomes: Sequence[Outcome]
             _draw_conclusions(connection, keyring, outcome.due, outcome.error, now)
         if outcome.result.ids:
             _know_parts(connection, outcome)
-            _apply_receipts(connection, keyring, outcome.due.id, now)
+            if _is_told_of(connection, outcome):
+                _apply_receipts(connection, keyring, outcome.due.id, now)
 
 
 # The same attempt, whatever the reaper thought of it meanwhile.
@@ -518,6 +524,19 @@ def _know_parts(connection: Connection, outcome: Outcome) -> None:
     for provider_id in outcome.result.ids[1:]:
         row = {"channel": channel, "provider_id": provider_id, "outbox_id": outcome.due.id}
         insert_unless_there(connection, parts, row)
+
+
+_TOLD = (
+    select(receipts.c.status)
+    .where(receipts.c.channel == bindparam("channel"), receipts.c.provider_id.in_(bindparam("ids", expanding=True)))
+    .limit(1)
+)
+
+
+def _is_told_of(connection: Connection, outcome: Outcome) -> bool:
+    """Whether a receipt was faster than the provider's own answer."""
+    key = {"channel": outcome.due.message.address.channel, "ids": list(outcome.result.ids)}
+    return connection.execute(_TOLD, key).first() is not None
 
 
 def _apply_receipts(connection: Connection, keyring: Keyring, row_id: str, now: dt.datetime) -> None:

@@ -6,9 +6,11 @@ import functools
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, DateTime, Table, create_engine, event, func, insert, select, text
 from sqlalchemy.engine import Engine, make_url
@@ -22,6 +24,8 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 log = logging.getLogger("banduong")
 
 _SERVER_CLOCK = select(func.clock_timestamp(type_=DateTime(timezone=True)))
+CLOCK_HOLDS = 5.0  # seconds for which the server's clock is reckoned on from a reading
+_CLOCKS: WeakKeyDictionary[Engine, tuple[float, dt.datetime]] = WeakKeyDictionary()
 _VERSION = text("SELECT version_num FROM alembic_version")
 _PROOF = "these keys belong to this database"
 
@@ -75,9 +79,14 @@ def open_database(url: str, home: Path) -> Database:
 
 def clock(connection: Connection) -> dt.datetime:
     """Now, by the one clock that all processes of this database share: the server's, or this machine's."""
-    if connection.dialect.name == "postgresql":
-        return connection.execute(_SERVER_CLOCK).scalar_one()
-    return dt.datetime.now(dt.UTC)
+    if connection.dialect.name != "postgresql":
+        return dt.datetime.now(dt.UTC)
+    read_at, there = _CLOCKS.get(connection.engine, (-CLOCK_HOLDS, None))
+    if there is None or time.monotonic() - read_at > CLOCK_HOLDS:
+        there = connection.execute(_SERVER_CLOCK).scalar_one()
+        read_at = time.monotonic()
+        _CLOCKS[connection.engine] = (read_at, there)
+    return there + dt.timedelta(seconds=time.monotonic() - read_at)
 
 
 def new_id() -> str:
