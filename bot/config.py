@@ -207,7 +207,7 @@ def _sentence(path: Path, problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         parent = _section_at(problem["loc"][:-1])
         return f"{path}: {key} is not a known key; known here: {', '.join(sorted(parent.model_fields))}."
-    return f"{path}: {key}: {problem['msg'].lower()}."
+    return f"{path}: {key}: {problem['msg'].lower().removeprefix('value error, ')}."
 
 
 def _section_at(loc: tuple[Any, ...]) -> type[BaseModel]:

@@ -1,5 +1,7 @@
 """How well strangers are understood, on people who wrote no training sentence (docs/linguist.md)."""
 
+import json
+
 import pytest
 
 from bot.app import App
@@ -16,6 +18,7 @@ AT_LEAST = {
     "flags (micro F1)": 0.83,
     "language": 0.98,
 }
+MOST_ALARMS, FEWEST_HEARD = 0.15, 0.90
 AT_MOST = {"honest offers called high": 0.05, "dangerous offers called low": 0.02}
 
 
@@ -29,3 +32,14 @@ def test_strangers_are_understood(rows: str, reader: App) -> None:
     high = {name: value for name, most in AT_MOST.items() if (value := measured[name]) is None or value > most}
     assert not low
     assert not high
+
+
+def test_everyday_messages_are_no_cries_and_quiet_cries_are(reader: App) -> None:
+    """Busy notes, bank and network notices and family talk at a wrong number; beside them people in danger who write in everyday
+    words. A cry that is taken for a report still reaches a person."""
+    rows = [json.loads(row) for row in (ROOT / "nlu" / "eval" / "everyday.jsonl").read_text("utf-8").splitlines()]
+    kinds = [(row["kind"], reader.interpreter.read(row["text"]).kind) for row in rows]
+    alarms = [read == "emergency" for meant, read in kinds if meant != "emergency"]
+    heard = [read in ("emergency", "report") for meant, read in kinds if meant == "emergency"]
+    assert sum(alarms) / len(alarms) <= MOST_ALARMS
+    assert sum(heard) / len(heard) >= FEWEST_HEARD

@@ -18,6 +18,7 @@ from bot.channels.base import SendError
 from bot.channels.sms import ForgedError, WebhookCall, phone_number
 from bot.channels.sms_text import sms_text
 from bot.channels.sms_twilio import TwilioSms
+from bot.config import load_config
 from bot.delivery import sender
 from bot.errors import ChannelError, ConfigError
 from bot.messages import Address, OutboundMessage
@@ -316,6 +317,14 @@ def test_a_missing_secret_ends_in_one_sentence(sqlite_house: App) -> None:
     sqlite_house.config = _with_sms(sqlite_house.config, settings, {})
     with pytest.raises(ConfigError, match="BANDUONG_TWILIO_TOKEN"):
         _ = sqlite_house.sms
+
+
+def test_a_provider_without_its_keys_is_refused(tmp_path: Path) -> None:
+    """The error names the file, the key and what is missing."""
+    path = tmp_path / "config.yml"
+    path.write_text("bot: {sms: {provider: smpp}}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"config\.yml: bot\.sms: smpp needs its own keys under bot\.sms\.smpp\.$"):
+        load_config(path, {})
 
 
 # -- the protocol ------------------------------------------------------------------------------------------------------
