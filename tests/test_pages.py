@@ -13,7 +13,8 @@ from bot.conversation.state import Conversation, Turn
 from bot.delivery.render import parts
 from bot.letters import fold, plain_marks
 from bot.messages import Address, InboundMessage, Reply
-from bot.testing import START
+from bot.testing import BETWEEN_MESSAGES, START, FakeClock, read_dialogs
+from tests.conftest import ROOT
 
 MOST_SEGMENTS = 3
 MOST_PAGES = 8
@@ -41,6 +42,20 @@ def test_an_answer_with_its_choices_costs_at_most_three(reader: App) -> None:
             texts = [part.text for reply in turn.replies for part in parts(reply, CAPABILITIES["sms"])]
             assert max(sms_text(text).segments for text in texts) <= MOST_SEGMENTS, answer_id
             assert turn.replies[-1].name != answer_id or turn.replies[-1].choices[0].target == "more"
+
+
+def test_no_talk_by_sms_has_a_long_message(reader: App) -> None:
+    """Every talk that we keep, held by SMS: three segments at most. Only scripts that SMS has no short form for need more."""
+    long = set()
+    for path in sorted((ROOT / "tests" / "dialogs").glob("*.yml")):
+        for dialog in read_dialogs(path):
+            rehearsal, clock = reader.rehearsal("sms"), FakeClock()
+            for line in dialog.talk:
+                _, turn = rehearsal.say(line.say, clock.advance(BETWEEN_MESSAGES))
+                for part in (part for reply in turn.replies for part in parts(reply, CAPABILITIES["sms"])):
+                    if part.text.isascii() and sms_text(part.text).segments > MOST_SEGMENTS:
+                        long.add(part.text)
+    assert long == set()
 
 
 def test_the_chat_has_no_pages(reader: App) -> None:
