@@ -66,8 +66,9 @@ def open_database(url: str, home: Path) -> Database:
     _prepare_home(home)
     engine = _engine(url)
     try:
-        upgrade(engine)
-        return Database(engine, _keyring_of(engine, home / "keyring.json"))
+        path = home / "keyring.json"
+        upgrade(engine, load_keyring(path))
+        return Database(engine, _keyring_of(engine, path))
     except Exception as error:
         engine.dispose()
         if isinstance(error, DBAPIError):
@@ -122,8 +123,8 @@ def utc(moment: dt.datetime) -> dt.datetime:
 # -- schema ------------------------------------------------------------------------------------------------------------
 
 
-def upgrade(engine: Engine) -> None:
-    """Brings the schema to this version; refuses one that is newer or foreign."""
+def upgrade(engine: Engine, keyring: Keyring | None = None) -> None:
+    """Brings the schema to this version; refuses one that is newer or foreign. What is sealed otherwise now needs the keys."""
     known = sorted(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
     with engine.connect() as connection:
         names = engine.dialect.get_table_names(connection)
@@ -140,6 +141,7 @@ def upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["keyring"] = keyring
     with _rebuilding(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

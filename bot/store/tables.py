@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -93,6 +95,7 @@ outbox = Table(
     Column("inbox_id", Id, ForeignKey("inbox.id", ondelete="SET NULL"), index=True),
     Column("position", Integer, nullable=False),  # order among the replies to one message
     Column("dedup", String(120), nullable=False, unique=True),
+    Column("author", String(10), nullable=False, server_default="bot"),  # bot | operator | page: who speaks, in bot.delivery.outbox
     Column("lane", SmallInteger, nullable=False),  # Lane: the lower leaves first
     Column("status", String(12), nullable=False),
     Column("sealed_body", LargeBinary, nullable=False),
@@ -199,6 +202,55 @@ consents = Table(
     CheckConstraint("basis = 'emergency' OR sealed_words IS NOT NULL OR withdrawn_at IS NOT NULL", name="words"),
 )
 
+staff = Table(
+    "staff",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("lookup", String(64), nullable=False, unique=True),  # keyed HMAC of the login name
+    Column("sealed_profile", LargeBinary, nullable=False),  # login, name, languages, where pages go
+    Column("roles", String(80), nullable=False),  # comma between; content/policy/permissions.yml says what each may do
+    Column("password_hash", String(200)),  # Argon2id; none before the first log-in
+    Column("key_salt", LargeBinary),  # of the second Argon2id, whose secret locks the private key
+    Column("public_key", LargeBinary),
+    Column("locked_private_key", LargeBinary),
+    Column("sealed_totp", LargeBinary),
+    Column("totp_step", BigInteger, nullable=False, server_default="0"),  # the last that was used: none serves twice
+    Column("invite_lookup", String(64), unique=True),  # keyed HMAC of the one-time link
+    Column("invite_until", Moment),
+    Column("on_duty", Boolean, nullable=False, server_default=false()),
+    Column("page_order", SmallInteger),  # who is paged first; none: never
+    Column("most_cases", SmallInteger, nullable=False, server_default="8"),  # S-35: open ones at the same time
+    Column("created_at", Moment, nullable=False),
+    Column("removed_at", Moment),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("lookup", String(64), primary_key=True),  # keyed HMAC of the code
+    Column("staff_id", Id, ForeignKey("staff.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("used_at", Moment),
+)
+
+staff_sessions = Table(
+    "staff_sessions",
+    metadata,
+    Column("lookup", String(64), primary_key=True),  # SHA-256 of the cookie's 256 bits
+    Column("staff_id", Id, ForeignKey("staff.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("locked_private_key", LargeBinary, nullable=False),  # under a secret made from the cookie
+    Column("created_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False, index=True),
+)
+
+login_failures = Table(
+    "login_failures",
+    metadata,
+    Column("lookup", String(64), primary_key=True),  # keyed HMAC of account and device
+    Column("failures", Integer, nullable=False),
+    Column("wait_until", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False, index=True),
+)
+
 cases = Table(
     "cases",
     metadata,
@@ -209,19 +261,40 @@ cases = Table(
     Column("purpose", String(20), nullable=False),
     Column("kind", String(12), nullable=False),
     Column("priority", String(2), nullable=False),
-    Column("status", String(12), nullable=False),
-    Column("country", String(8)),
-    Column("about", String(8), nullable=False),
     Column("minor", Boolean, nullable=False),
-    Column("watched", Boolean, nullable=False),
-    Column("flags", String(1000), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("outcome", String(24)),  # why it ended: content/console/outcomes
+    Column("sealed_facts", LargeBinary),  # country, signs, about self or other: what the queue shows, in closed words
+    Column("generation", SmallInteger, nullable=False, server_default="1"),  # of the case's key pair
+    Column("public_key", LargeBinary, nullable=False),  # to which what is new is sealed
+    Column("owner_id", Id, ForeignKey("staff.id"), index=True),
+    Column("claimed_at", Moment),
+    Column("relay_since", Moment),  # since then an operator speaks, and the bot does not
+    Column("heard_at", Moment),  # when the person last wrote
+    Column("paused_at", Moment),  # S-11: when they wrote again after a pause; who it is, is not known since
+    Column("code_lookup", String(64)),  # keyed HMAC of the code word
+    Column("asking", String(20)),  # the purpose for which the person has been asked for a yes
+    Column("sealed_reach", LargeBinary),  # S-10: the hours that the person called safe
     Column("opened_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("ended_at", Moment),
     # S-21: no case without the consent record of its own purpose
     ForeignKeyConstraint(["consent_id", "purpose"], ["consents.id", "consents.purpose"], name="fk_cases_consent"),
     CheckConstraint("purpose = 'help'", name="purpose"),
     CheckConstraint("priority IN ('P0', 'P1', 'P2', 'P3')", name="priority"),
     CheckConstraint("status IN ('open', 'closed', 'erased')", name="status"),
+    CheckConstraint("relay_since IS NULL OR (owner_id IS NOT NULL AND status = 'open')", name="relay"),
+    Index("ix_cases_queue", "priority", "opened_at", **_where("status = 'open'")),
+)
+
+case_keys = Table(
+    "case_keys",
+    metadata,
+    Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("generation", SmallInteger, primary_key=True),
+    Column("holder", String(32), primary_key=True),  # a staff id, "recovery", or "keyring" while nobody else can hold it
+    Column("sealed_key", LargeBinary, nullable=False),  # the private key of the case
+    Index("ix_case_keys_holder", "holder"),
 )
 
 case_events = Table(
@@ -231,7 +304,100 @@ case_events = Table(
     Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("position", Integer, nullable=False),
     Column("kind", String(20), nullable=False),
-    Column("sealed_body", LargeBinary),
+    Column("actor", String(32), nullable=False),  # a staff id, "bot", "person", "clock" or "command line"
+    Column("generation", SmallInteger, nullable=False),
+    Column("sealed_body", LargeBinary, nullable=False),  # to the case's key
     Column("at", Moment, nullable=False),
     UniqueConstraint("case_id", "position", name="uq_case_events_case_id_position"),
+)
+
+case_messages = Table(  # S-14: the words of both sides, kept apart from the timeline and for less long
+    "case_messages",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("author", String(32), nullable=False),  # "person" or a staff id
+    Column("outbox_id", Id, ForeignKey("outbox.id", ondelete="SET NULL")),
+    Column("generation", SmallInteger, nullable=False),
+    Column("sealed_body", LargeBinary, nullable=False),  # to the case's key
+    Column("at", Moment, nullable=False),
+    UniqueConstraint("case_id", "position", name="uq_case_messages_case_id_position"),
+)
+
+case_clues = Table(
+    "case_clues",
+    metadata,
+    Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("lookup", String(64), primary_key=True, index=True),  # keyed HMAC of a recruiter's number, account, link or company
+    Column("kind", String(10), nullable=False),
+)
+
+case_steps = Table(  # S-28: what the clock has done about a case, each once
+    "case_steps",
+    metadata,
+    Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("step", String(20), primary_key=True),
+    Column("staff_id", Id),  # who was paged
+    Column("at", Moment, nullable=False),
+)
+
+requests = Table(  # what needs a second person: break-glass, passing on without consent
+    "requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(20), nullable=False),
+    Column("asked_by", Id, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("generation", SmallInteger, nullable=False),
+    Column("sealed_reason", LargeBinary, nullable=False),  # to the case's key
+    Column("decided_by", Id),
+    Column("decided_at", Moment),
+    Column("granted", Boolean),
+    Column("until", Moment),  # what was granted ends then
+    CheckConstraint("decided_by IS NULL OR decided_by <> asked_by", name="two_people"),
+)
+
+handoffs = Table(  # what left us, to whom and on what ground
+    "handoffs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("receiver", String(40), nullable=False),
+    Column("form", String(12), nullable=False),  # sheet | webhook | export
+    Column("purpose", String(20), nullable=False),
+    Column("consent_id", Id, nullable=False),
+    Column("made_by", Id, nullable=False),
+    Column("digest", String(64), nullable=False),  # SHA-256 of what was handed over
+    Column("at", Moment, nullable=False),
+    Column("status", String(12), nullable=False),  # made | queued | sent | failed
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("not_before", Moment),
+    Column("sealed_body", LargeBinary),  # what still has to leave by webhook; empty afterwards
+    # S-21: nothing leaves without the consent, or the proven emergency, of its own purpose
+    ForeignKeyConstraint(["consent_id", "purpose"], ["consents.id", "consents.purpose"], name="fk_handoffs_consent"),
+    CheckConstraint("form IN ('sheet', 'webhook', 'export')", name="form"),
+    Index("ix_handoffs_waiting", "not_before", **_where("status = 'queued'")),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False, index=True),
+    Column("actor", String(32), nullable=False),
+    Column("action", String(30), nullable=False),
+    Column("case_id", Id, index=True),  # no foreign key: that something happened outlives the case
+    Column("subject", Id),  # another person of the staff
+    Column("digest", String(64), nullable=False),  # SHA-256 of the sealed body that belongs to it
+    Column("mac", String(64), nullable=False),  # HMAC over this row and the one before
+)
+
+audit_head = Table(  # its lock makes the chain one line
+    "audit_head",
+    metadata,
+    Column("name", String(10), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("mac", String(64), nullable=False),
 )
