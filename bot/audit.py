@@ -1,0 +1,165 @@
+"""Who did what, as one chain of rows: each carries a keyed digest (HMAC-SHA-256) of itself and of the row before.
+
+A row that is changed, inserted or taken out breaks the chain. Cutting off its end does not, so the head (position and digest)
+belongs outside, once a day: `banduong audit head`. The key is derived from the keyring, which is not in the database. No row holds
+content: of what was sealed there is only a digest, so the chain outlives an erasure.
+"""
+
+import datetime as dt
+import hmac
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from bot.store.crypto import Keyring
+from bot.store.database import insert_unless_there, utc
+from bot.store.tables import audit, audit_head
+
+LIFE = dt.timedelta(days=730)  # D-13
+_HEAD, _START = "head", "start"
+_AT_ONCE = 1000  # rows that are read together
+
+
+@dataclass(frozen=True)
+class Head:
+    """The end of the chain. Equal positions with unequal digests: one of the two was forged."""
+
+    position: int
+    mac: str
+
+    def __str__(self) -> str:
+        return f"{self.position}:{self.mac}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    position: int
+    at: dt.datetime
+    actor: str
+    action: str
+    case_id: str | None
+    subject: str | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`broken_at`: the first position that does not follow from the one before; None where the chain is whole."""
+
+    rows: int
+    broken_at: int | None
+    head: Head
+
+
+def record(
+    connection: Connection,
+    keyring: Keyring,
+    *,
+    actor: str,
+    action: str,
+    now: dt.datetime,
+    case_id: str | None = None,
+    subject: str | None = None,
+    digest: str = "",
+) -> int:
+    """Adds one row and returns its position. `actor`: a staff id, "bot", "person", "clock" or "command line"."""
+    last = _locked_head(connection)
+    row = {
+        "position": last.position + 1, "at": now, "actor": actor, "action": action, "case_id": case_id,
+        "subject": subject, "digest": digest,
+    }  # fmt: skip
+    mac = _mac(keyring, row, last.mac)
+    connection.execute(insert(audit), {**row, "mac": mac})
+    connection.execute(_MOVE_HEAD, {"position": last.position + 1, "mac": mac})
+    return last.position + 1
+
+
+def head(connection: Connection) -> Head:
+    row = connection.execute(select(audit_head).where(audit_head.c.name == _HEAD)).first()
+    return Head(row.position, row.mac) if row else Head(0, "")
+
+
+def verify(connection: Connection, keyring: Keyring, anchor: Head | None = None) -> Verdict:
+    """Reads the whole chain again. `anchor`: a head that was kept outside; the chain must still run through it."""
+    start = connection.execute(select(audit_head).where(audit_head.c.name == _START)).first()
+    before = Head(start.position, start.mac) if start else Head(0, "")
+    seen_anchor = anchor is None or anchor.position <= before.position
+    rows = 0
+    for row in _rows(connection, before.position):
+        expected = _mac(keyring, row._mapping, before.mac)
+        if row.position != before.position + 1 or not hmac.compare_digest(row.mac, expected):
+            return Verdict(rows, before.position + 1, head(connection))
+        before, rows = Head(row.position, row.mac), rows + 1
+        if anchor and anchor.position == row.position:
+            if anchor.mac != row.mac:
+                return Verdict(rows, row.position, head(connection))
+            seen_anchor = True
+    whole = seen_anchor and before == head(connection)
+    return Verdict(rows, None if whole else before.position + 1, head(connection))
+
+
+def entries(connection: Connection, *, before: int | None = None, limit: int = 50, **equal: str) -> list[Entry]:
+    """The newest first; `equal`: actor, action, case_id or subject that they must have."""
+    query = select(audit).order_by(audit.c.position.desc()).limit(limit)
+    if before is not None:
+        query = query.where(audit.c.position < before)
+    for name, value in equal.items():
+        query = query.where(audit.c[name] == value)
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def since(connection: Connection, position: int, limit: int = 500) -> list[Entry]:
+    """What was written after this position, in order."""
+    query = select(audit).where(audit.c.position > position).order_by(audit.c.position).limit(limit)
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def purge(connection: Connection, before: dt.datetime) -> int:
+    """Takes away what is older; where the chain then begins is kept, so that the rest can still be proved. How many rows."""
+    last = connection.execute(
+        select(audit).where(audit.c.at < before).order_by(audit.c.position.desc()).limit(1)
+    ).first()
+    if last is None:
+        return 0
+    mark = {"name": _START, "position": last.position, "mac": last.mac}
+    if not insert_unless_there(connection, audit_head, mark):
+        connection.execute(update(audit_head).where(audit_head.c.name == _START).values(mark))
+    return connection.execute(delete(audit).where(audit.c.position <= last.position)).rowcount
+
+
+_MOVE_HEAD = update(audit_head).where(audit_head.c.name == _HEAD)
+_LOCK_HEAD = select(audit_head).where(audit_head.c.name == _HEAD).with_for_update()
+
+
+def _locked_head(connection: Connection) -> Head:
+    """The end of the chain, held for the rest of the transaction."""
+    row = connection.execute(_LOCK_HEAD).first()
+    if row is None:
+        insert_unless_there(connection, audit_head, {"name": _HEAD, "position": 0, "mac": ""})
+        row = connection.execute(_LOCK_HEAD).one()
+    return Head(row.position, row.mac)
+
+
+def _mac(keyring: Keyring, row: Any, before: str) -> str:
+    at = utc(row["at"]).astimezone(dt.UTC).isoformat()
+    fields = [row[name] for name in ("position", "actor", "action", "case_id", "subject", "digest")]
+    written = json.dumps([before, at, *fields], ensure_ascii=False, separators=(",", ":"))
+    return hmac.new(keyring.derived("audit").encode(), written.encode(), sha256).hexdigest()
+
+
+def _rows(connection: Connection, after: int) -> Iterator[Any]:
+    while rows := _page(connection, after):
+        yield from rows
+        after = rows[-1].position
+
+
+def _page(connection: Connection, after: int) -> Sequence[Any]:
+    query = select(audit).where(audit.c.position > after).order_by(audit.c.position).limit(_AT_ONCE)
+    return connection.execute(query).all()
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(row.position, utc(row.at), row.actor, row.action, row.case_id, row.subject)

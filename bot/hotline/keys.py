@@ -1,0 +1,270 @@
+"""Who can read a case. Every case has a key pair; its private key is sealed to each of its holders.
+
+The bot seals what it writes to the public key and cannot read it back. While nobody has claimed a case, everybody who works the
+queue holds it; afterwards the owner and the supervisors do. Whenever somebody loses a key, what is written from then on is sealed
+to a new pair. Two people hold the shares of a recovery key that is nowhere else. Where nobody at all could read a case yet, the
+keyring holds it until somebody can.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, insert, select, update
+
+from bot.errors import KeyringError
+from bot.store import boxes
+from bot.store.boxes import KEY, new_pair, open_with, seal_to
+from bot.store.crypto import Keyring
+from bot.store.tables import about, case_keys, cases, staff
+
+KEYRING, RECOVERY = "keyring", "recovery"
+SUPERVISOR = "supervisor"
+WORKERS = frozenset({"operator", SUPERVISOR})  # roles that read cases; content/policy/permissions.yml agrees (a test)
+_RECOVERY_PLACE = "about|recovery|sealed_value"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody who works cases, with the key that opens theirs."""
+
+    id: str
+    private_key: bytes
+    supervisor: bool = False
+
+    def __repr__(self) -> str:
+        return f"Operator({self.id!r})"
+
+
+CaseKeys = Mapping[int, bytes]  # generation -> private key
+
+
+# -- making ------------------------------------------------------------------------------------------------------------
+
+
+def new_case_key(connection: Connection, keyring: Keyring, case_id: str) -> bytes:
+    """The public key of a new case that everybody who works the queue can read."""
+    return _add_pair(connection, keyring, case_id, 1, _workers(connection))
+
+
+def _add_pair(
+    connection: Connection, keyring: Keyring, case_id: str, generation: int, people: Mapping[str, bytes]
+) -> bytes:
+    pair = new_pair()
+    holders = dict(people)
+    if recovery := recovery_key(connection, keyring):
+        holders[RECOVERY] = recovery
+    for holder, public in holders.items():
+        _give(connection, case_id, generation, holder, public, pair.private)
+    if not people:
+        sealed = keyring.seal(pair.private.hex(), _place(case_id, generation, KEYRING))
+        connection.execute(insert(case_keys).values(_row(case_id, generation, KEYRING, sealed)))
+    return pair.public
+
+
+def _give(connection: Connection, case_id: str, generation: int, holder: str, public: bytes, private: bytes) -> None:
+    sealed = seal_to(public, private.hex(), _place(case_id, generation, holder))
+    connection.execute(insert(case_keys).values(_row(case_id, generation, holder, sealed)))
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def keys_of(connection: Connection, case_id: str, operator: Operator) -> CaseKeys:
+    """The private keys of this case that the operator holds; none: the case is not theirs to read."""
+    held = select(case_keys).where(case_keys.c.case_id == case_id, case_keys.c.holder == operator.id)
+    return {
+        row.generation: bytes.fromhex(
+            open_with(operator.private_key, row.sealed_key, _place(case_id, row.generation, operator.id))
+        )
+        for row in connection.execute(held)
+    }
+
+
+def keys_of_keyring(connection: Connection, keyring: Keyring, case_id: str) -> CaseKeys:
+    """The keys of a case that nobody but the keyring holds yet."""
+    held = select(case_keys).where(case_keys.c.case_id == case_id, case_keys.c.holder == KEYRING)
+    return {row.generation: _from_keyring(keyring, row) for row in connection.execute(held)}
+
+
+# -- who holds it ------------------------------------------------------------------------------------------------------
+
+
+def narrow(connection: Connection, keyring: Keyring, case_id: str, owner: str | None) -> None:
+    """From now on only the owner and the supervisors hold this case; what is new is sealed to a new pair."""
+    people = {one: key for one, key in _workers(connection).items() if one == owner or one in _supervisors(connection)}
+    keep = {*people, RECOVERY, KEYRING}
+    connection.execute(delete(case_keys).where(case_keys.c.case_id == case_id, case_keys.c.holder.not_in(keep)))
+    renew(connection, keyring, case_id, people)
+
+
+def renew(connection: Connection, keyring: Keyring, case_id: str, people: Mapping[str, bytes]) -> None:
+    generation = connection.execute(select(cases.c.generation).where(cases.c.id == case_id)).scalar_one() + 1
+    public = _add_pair(connection, keyring, case_id, generation, people)
+    connection.execute(update(cases).where(cases.c.id == case_id).values(generation=generation, public_key=public))
+
+
+def share(connection: Connection, case_id: str, keys: CaseKeys, people: Collection[str]) -> None:
+    """Gives what is known of the case's keys to these people too."""
+    publics = _workers(connection)
+    held = {
+        (row.generation, row.holder)
+        for row in connection.execute(select(case_keys).where(case_keys.c.case_id == case_id))
+    }
+    for person in people:
+        for generation, private in keys.items():
+            if person in publics and (generation, person) not in held:
+                _give(connection, case_id, generation, person, publics[person], private)
+
+
+def share_with_all(connection: Connection, case_id: str, keys: CaseKeys) -> None:
+    """Back to the queue: everybody who works it can read the case again."""
+    share(connection, case_id, keys, _workers(connection))
+
+
+def share_missing(connection: Connection, operator: Operator) -> int:
+    """Gives open cases that this operator reads to those who should read them and cannot yet, such as a new colleague. How many."""
+    workers, supervisors = _workers(connection), _supervisors(connection)
+    mine = select(case_keys.c.case_id).where(case_keys.c.holder == operator.id)
+    given = 0
+    for row in connection.execute(select(cases.c.id, cases.c.owner_id).where(cases.c.status == "open", cases.c.id.in_(mine))):
+        entitled = set(workers) if row.owner_id is None else supervisors | {row.owner_id}
+        holders = set(connection.execute(select(case_keys.c.holder).where(case_keys.c.case_id == row.id)).scalars())
+        if missing := (entitled & set(workers)) - holders:
+            share(connection, row.id, keys_of(connection, row.id, operator), missing)
+            given += 1
+    return given
+
+
+def adopt(connection: Connection, keyring: Keyring) -> int:
+    """Hands the cases that only the keyring holds to those who work the queue, as soon as there is somebody. How many."""
+    workers = _workers(connection)
+    waiting = list(connection.execute(select(case_keys).where(case_keys.c.holder == KEYRING)).all()) if workers else []
+    for row in waiting:
+        private = _from_keyring(keyring, row)
+        for person, public in workers.items():
+            _give(connection, row.case_id, row.generation, person, public, private)
+        if recovery := recovery_key(connection, keyring):
+            _give_if_missing(connection, row, RECOVERY, recovery, private)
+        connection.execute(_exactly(row.case_id, row.generation, KEYRING))
+    return len({row.case_id for row in waiting})
+
+
+def take_away(connection: Connection, keyring: Keyring, staff_id: str) -> int:
+    """Somebody leaves: no case opens with their key any more, and what is new is sealed to other pairs. How many cases."""
+    held = list(
+        connection.execute(
+            select(cases.c.id, cases.c.owner_id).where(
+                cases.c.status == "open",
+                exists().where(case_keys.c.case_id == cases.c.id, case_keys.c.holder == staff_id),
+            )
+        ).all()
+    )
+    connection.execute(delete(case_keys).where(case_keys.c.holder == staff_id))
+    people = {one: key for one, key in _workers(connection).items() if one != staff_id}
+    supervisors = _supervisors(connection) - {staff_id}
+    for row in held:
+        entitled = {
+            one: key for one, key in people.items() if row.owner_id is None or one in supervisors or one == row.owner_id
+        }
+        renew(connection, keyring, row.id, entitled)
+    return len(held)
+
+
+def shred(connection: Connection, case_id: str) -> None:
+    """Whatever was sealed to this case can never be read again, in no backup without its keys either."""
+    connection.execute(delete(case_keys).where(case_keys.c.case_id == case_id))
+
+
+# -- recovery ----------------------------------------------------------------------------------------------------------
+
+
+def ensure_recovery(connection: Connection, keyring: Keyring) -> tuple[str, str] | None:
+    """Makes the recovery key and returns its two shares, to be printed and kept by two people; None where there is one."""
+    if recovery_key(connection, keyring):
+        return None
+    pair = new_pair()
+    connection.execute(
+        insert(about).values(name=RECOVERY, sealed_value=keyring.seal(pair.public.hex(), _RECOVERY_PLACE))
+    )
+    first, second = boxes.split(pair.private)
+    return _printed(first), _printed(second)
+
+
+def recovery_key(connection: Connection, keyring: Keyring) -> bytes | None:
+    """The public half. It is sealed so that nobody can put another one in its place."""
+    sealed = connection.execute(select(about.c.sealed_value).where(about.c.name == RECOVERY)).scalar()
+    return bytes.fromhex(keyring.open(sealed, _RECOVERY_PLACE)) if sealed else None
+
+
+def recover(connection: Connection, keyring: Keyring, first: str, second: str, staff_id: str) -> int:
+    """With both shares: gives every case to this person. How many cases. KeyringError where the shares are not right."""
+    pair = _of_shares(first, second)
+    if pair is None or pair.public != recovery_key(connection, keyring):
+        raise KeyringError("These two shares are not those of the recovery key: check both for slips.")
+    public = _workers(connection).get(staff_id)
+    if public is None:
+        raise KeyringError("This person has no key yet, or no role that reads cases: let them log in once first.")
+    held = connection.execute(select(case_keys).where(case_keys.c.holder == RECOVERY)).all()
+    for row in held:
+        place = _place(row.case_id, row.generation, RECOVERY)
+        private = bytes.fromhex(open_with(pair.private, row.sealed_key, place))
+        _give_if_missing(connection, row, staff_id, public, private)
+    return len({row.case_id for row in held})
+
+
+def _printed(share_of_key: bytes) -> str:
+    """Figures and letters in groups of four, as people read them aloud."""
+    written = share_of_key.hex().upper()
+    return " ".join(written[at : at + 4] for at in range(0, len(written), 4))
+
+
+def _of_shares(first: str, second: str) -> boxes.KeyPair | None:
+    try:
+        private = boxes.joined(*(bytes.fromhex("".join(part.split())) for part in (first, second)))
+    except ValueError:
+        return None
+    return boxes.KeyPair(private) if len(private) == KEY else None
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
+
+
+def _workers(connection: Connection) -> dict[str, bytes]:
+    """Everybody who works the queue and has a key."""
+    rows = connection.execute(_ACTIVE)
+    return {row.id: row.public_key for row in rows if WORKERS & set(row.roles.split(","))}
+
+
+def _supervisors(connection: Connection) -> set[str]:
+    return {row.id for row in connection.execute(_ACTIVE) if SUPERVISOR in row.roles.split(",")}
+
+
+_ACTIVE = select(staff.c.id, staff.c.roles, staff.c.public_key).where(
+    staff.c.removed_at.is_(None), staff.c.public_key.is_not(None)
+)
+
+
+def _give_if_missing(connection: Connection, row: Any, holder: str, public: bytes, private: bytes) -> None:
+    if connection.execute(select(case_keys).where(*_is(row.case_id, row.generation, holder))).first() is None:
+        _give(connection, row.case_id, row.generation, holder, public, private)
+
+
+def _from_keyring(keyring: Keyring, row: Any) -> bytes:
+    return bytes.fromhex(keyring.open(row.sealed_key, _place(row.case_id, row.generation, KEYRING)))
+
+
+def _exactly(case_id: str, generation: int, holder: str) -> Any:
+    return delete(case_keys).where(*_is(case_id, generation, holder))
+
+
+def _is(case_id: str, generation: int, holder: str) -> tuple[Any, ...]:
+    return (case_keys.c.case_id == case_id, case_keys.c.generation == generation, case_keys.c.holder == holder)
+
+
+def _row(case_id: str, generation: int, holder: str, sealed: bytes) -> dict[str, object]:
+    return {"case_id": case_id, "generation": generation, "holder": holder, "sealed_key": sealed}
+
+
+def _place(case_id: str, generation: int, holder: str) -> str:
+    return f"case_keys|{case_id}|{generation}|{holder}"
