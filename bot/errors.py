@@ -10,6 +10,7 @@ BanDuongError
 │   └── KeyringError   the keys are missing, unreadable or wrong
 ├── ChannelError       a provider does not answer or refuses us; `lasting` where waiting is no use
 ├── AddressInUseError  the port is taken
+├── CaseError          what was wanted of a case cannot be done; `why` is a word that content/console knows
 └── UsageError         a command was called in a way it cannot work
 
 The message of each is one plain sentence that says what to do; `exit_status` is what the command line returns.
@@ -65,6 +66,12 @@ class ChannelError(BanDuongError):
 
 class AddressInUseError(BanDuongError):
     pass
+
+
+class CaseError(BanDuongError):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"This cannot be done with the case now ({why}).")
+        self.why = why
 
 
 class UsageError(BanDuongError):

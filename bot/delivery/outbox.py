@@ -8,7 +8,7 @@ import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     Connection,
@@ -33,7 +33,7 @@ from bot.delivery.render import Rendered
 from bot.messages import Address, Clearing, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage, Refusal
 from bot.store.crypto import Keyring
 from bot.store.database import insert_of, insert_unless_there, new_id, utc
-from bot.store.tables import addresses, consents, inbox, outbox, parts, receipts
+from bot.store.tables import addresses, cases, consents, inbox, outbox, parts, receipts
 from bot.store.tables import pace as paces
 
 LIFE = dt.timedelta(hours=24)  # of a reply that could not leave: later it would only confuse
@@ -54,6 +54,8 @@ _UNDER_WAY = outbox.c.status.in_([literal_column("'claimed'"), literal_column("'
 _OPEN = (DeliveryStatus.QUEUED, DeliveryStatus.CLAIMED, DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN)
 _FREE = {"owner": None, "lease_until": None}
 NOTHING = SendResult()
+
+Author = Literal["bot", "operator", "page"]  # page: to a colleague, about the queue
 
 
 @dataclass(frozen=True)
@@ -97,38 +99,80 @@ def enqueue(
     clear: Sequence[str] = (),
     repeat_note: str = "",
 ) -> tuple[OutboundMessage, ...]:
-    """One row a message. Where the person's own program pulls the reply, it counts as sent with the commit.
+    """The replies to one message, a row each. Where the person's own program pulls the reply, it counts as sent with the commit.
 
     `clear`: the messages that a reply with `clearing` deletes. `repeat_note`: for an emergency that may have to go out again.
     """
     messages, rows = [], []
     for position, part in enumerate(rendered):
-        row_id = new_id()
         message = OutboundMessage(
             contact.address, part.text, f"r:{inbox_id}:{position}", lane, part.buttons,
             clear=tuple(clear) if part.clearing else (), clearing=part.clearing,
             repeat_note=repeat_note if lane == Lane.EMERGENCY else "",
         )  # fmt: skip
-        rows.append(
-            {
-                "id": row_id,
-                "channel": contact.address.channel,
-                "address_id": contact.id,
-                "inbox_id": inbox_id,
-                "position": position,
-                "dedup": message.dedup,
-                "lane": lane,
-                "status": DeliveryStatus.SENT if pulled else DeliveryStatus.QUEUED,
-                "sealed_body": keyring.seal(_body_of(message), _place(row_id)),
-                "created_at": now,
-                "expires_at": now + LIFE,
-                "done_at": now if pulled else None,
-            }
-        )
+        row = _new_row(keyring, contact, message, position, now) | {"inbox_id": inbox_id}
+        rows.append(row | {"status": DeliveryStatus.SENT, "done_at": now} if pulled else row)
         messages.append(message)
     if rows:
         connection.execute(insert(outbox), rows)
     return tuple(messages)
+
+
+def say(
+    connection: Connection,
+    keyring: Keyring,
+    contact: Contact,
+    rendered: Sequence[Rendered],
+    *,
+    dedup: str,
+    author: Author,
+    lane: Lane,
+    now: dt.datetime,
+    not_before: dt.datetime | None = None,
+) -> list[str]:
+    """Messages that answer nothing: of an operator, of the clock, to a colleague. The ids of the rows; none where `dedup` was said before.
+
+    A person's own program, such as the web page, fetches them (`collect`).
+    """
+    ids = []
+    for position, part in enumerate(rendered):
+        message = OutboundMessage(contact.address, part.text, f"{dedup}:{position}", lane, part.buttons)
+        row = _new_row(keyring, contact, message, position, now) | {"author": author, "not_before": not_before}
+        if not_before:
+            row["expires_at"] = not_before + LIFE
+        if insert_unless_there(connection, outbox, row):
+            ids.append(row["id"])
+    return ids
+
+
+def _new_row(
+    keyring: Keyring, contact: Contact, message: OutboundMessage, position: int, now: dt.datetime
+) -> dict[str, Any]:
+    row_id = new_id()
+    return {
+        "id": row_id,
+        "channel": contact.address.channel,
+        "address_id": contact.id,
+        "position": position,
+        "dedup": message.dedup,
+        "author": "bot",
+        "lane": message.lane,
+        "status": DeliveryStatus.QUEUED,
+        "sealed_body": keyring.seal(_body_of(message), _place(row_id)),
+        "created_at": now,
+        "expires_at": now + LIFE,
+        "done_at": None,
+    }
+
+
+def collect(
+    connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime
+) -> tuple[OutboundMessage, ...]:
+    """What waits for a person whose own program fetches it: handed over, and sent with the commit. Whoever calls holds the address."""
+    rows = connection.execute(_COLLECTABLE, {"own": contact.id, "now": now}).all()
+    ids = [row.id for row in rows]
+    connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(status=DeliveryStatus.SENT, done_at=now))
+    return tuple(_opened(keyring, row, contact.address) for row in rows)
 
 
 def replies_to(
@@ -153,12 +197,15 @@ def clearable(connection: Connection, contact: Contact, now: dt.datetime) -> tup
     return tuple(connection.execute(union(ours, theirs)).scalars())
 
 
-def cancel_waiting(connection: Connection, address_id: str, why: str, now: dt.datetime) -> int:
-    """Nothing that still waits for this address leaves; how many messages that were."""
+def cancel_waiting(
+    connection: Connection, address_id: str, why: str, now: dt.datetime, author: Author | None = None
+) -> int:
+    """Nothing that still waits for this address leaves, or nothing of this author's; how many messages that were."""
+    waiting = [outbox.c.address_id == address_id, outbox.c.status.in_(["queued", "claimed"])]
+    if author:
+        waiting.append(outbox.c.author == author)
     return connection.execute(
-        update(outbox)
-        .where(outbox.c.address_id == address_id, outbox.c.status.in_(["queued", "claimed"]))
-        .values(status=DeliveryStatus.CANCELLED, error=why, done_at=now, **_FREE)
+        update(outbox).where(*waiting).values(status=DeliveryStatus.CANCELLED, error=why, done_at=now, **_FREE)
     ).rowcount
 
 
@@ -251,8 +298,10 @@ def _candidates() -> Any:
 
 def _may_be_reached() -> Any:
     """S-03: to a silent address nothing leaves but the words that were decided with the silence. S-09: news goes only to
-    those who said yes, and after a case only to those who said yes again."""
+    those who said yes, and after a case only to those who said yes again. While an operator speaks, the bot does not.
+    A page to a colleague is no word to a person."""
     silent = and_(addresses.c.silent_since.is_not(None), addresses.c.silent_since != outbox.c.created_at)
+    to_person = and_(~silent, ~_spoken_over(addresses.c.id))
     welcome = exists().where(
         consents.c.address_id == addresses.c.id,
         consents.c.purpose == "alerts",
@@ -261,8 +310,28 @@ def _may_be_reached() -> Any:
         or_(addresses.c.helped_at.is_(None), consents.c.given_at > addresses.c.helped_at),
     )
     is_news = outbox.c.lane == literal_column(str(int(Lane.BROADCAST)))
-    return and_(addresses.c.unreachable_since.is_(None), ~silent, or_(~is_news, welcome))
+    page = outbox.c.author == literal_column("'page'")
+    return and_(addresses.c.unreachable_since.is_(None), or_(page, to_person), or_(~is_news, welcome))
 
+
+def _spoken_over(address_id: Any) -> Any:
+    """The bot's own words, while an operator has the line."""
+    relayed = exists().where(cases.c.address_id == address_id, cases.c.relay_since.is_not(None))
+    return and_(outbox.c.author == literal_column("'bot'"), relayed)
+
+
+_COLLECTABLE = (
+    select(outbox)
+    .join(addresses, addresses.c.id == outbox.c.address_id)
+    .where(
+        outbox.c.address_id == bindparam("own"),
+        _QUEUED,
+        or_(outbox.c.not_before.is_(None), outbox.c.not_before <= bindparam("now")),
+        or_(outbox.c.expires_at.is_(None), outbox.c.expires_at > bindparam("now")),
+        _may_be_reached(),
+    )
+    .order_by(outbox.c.created_at, outbox.c.position)
+)
 
 _CANDIDATES = _candidates()
 
@@ -418,15 +487,21 @@ def reap(connection: Connection, now: dt.datetime) -> int:
 
 
 def cancel_silenced(connection: Connection, now: dt.datetime) -> int:
-    """S-03: what came back to the queue of an address that has fallen silent since; how many."""
+    """S-03: what came back to the queue of an address that has fallen silent since, and what the bot would say over an operator;
+    how many."""
     silent = exists().where(
         addresses.c.id == outbox.c.address_id,
         addresses.c.silent_since.is_not(None),
         outbox.c.created_at < addresses.c.silent_since,
+        outbox.c.author != literal_column("'page'"),
     )
-    return connection.execute(
-        update(outbox).where(_QUEUED, silent).values(status=DeliveryStatus.CANCELLED, error="silent", done_at=now)
-    ).rowcount
+    over = _spoken_over(outbox.c.address_id)
+    return sum(
+        connection.execute(
+            update(outbox).where(_QUEUED, where).values(status=DeliveryStatus.CANCELLED, error=why, done_at=now)
+        ).rowcount
+        for where, why in ((silent, "silent"), (over, "operator"))
+    )
 
 
 def try_again_now(connection: Connection, contact: Contact) -> None:

@@ -1,47 +1,110 @@
-"""Cases and their timeline. Opened by the conversation; every change leaves an event; contents are sealed."""
+"""Cases as the bot writes them: opened by the conversation, joined by what the person writes next, erased on their word.
+
+What the queue must show (country, signs, whom it is about) is sealed with the keyring, in closed words. Everything else is sealed
+to the case's own key, which the bot does not hold (bot/hotline/keys.py). Every change is an event of the case and a row of the
+audit chain. The words of both sides are kept apart from the timeline, and for less long (S-14).
+"""
 
 import datetime as dt
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from bot import audit
 from bot.contacts import Contact, record_consent
 from bot.conversation.events import CaseExtended, CaseRequested
+from bot.hotline import keys
+from bot.letters import fold
+from bot.store.boxes import seal_to
 from bot.store.crypto import Keyring
-from bot.store.database import new_id, utc
-from bot.store.tables import case_events, cases
+from bot.store.database import insert_unless_there, new_id, utc
+from bot.store.tables import (
+    case_clues,
+    case_events,
+    case_messages,
+    case_steps,
+    cases,
+    handoffs,
+    requests,
+)
 
 PURPOSE = "help"
-_OPEN = select(cases.c.id).where(cases.c.address_id == bindparam("person"), cases.c.status == "open")
+PERSON, BOT, CLOCK = "person", "bot", "clock"
+LONGEST_CODE = 3  # words
+_OPEN = select(cases).where(cases.c.address_id == bindparam("person"), cases.c.status == "open")
 _REFERENCE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True)
-class CaseSummary:
-    """A line of the queue: nothing here names anybody."""
+class Facts:
+    """What the queue shows, in closed words: a country's code, names of signs, self or other."""
 
-    reference: str
-    kind: str
-    priority: str
-    status: str
-    country: str | None
-    about: str
-    minor: bool
-    watched: bool
-    flags: tuple[str, ...]
-    opened_at: dt.datetime
-    updated_at: dt.datetime
+    country: str | None = None
+    about: str = "self"
+    flags: tuple[str, ...] = ()
+    watched: bool = False
 
 
 @dataclass(frozen=True)
-class CaseEvent:
-    at: dt.datetime
+class Case:
+    """One row, with its facts opened. `paused_at`: since then it is not known who writes (S-11)."""
+
+    id: str
+    reference: str
     kind: str
-    body: Mapping[str, object]
+    priority: str
+    minor: bool
+    status: str
+    outcome: str | None
+    facts: Facts
+    generation: int
+    public_key: bytes
+    address_id: str | None
+    consent_id: str
+    owner_id: str | None
+    claimed_at: dt.datetime | None
+    relay_since: dt.datetime | None
+    heard_at: dt.datetime | None
+    paused_at: dt.datetime | None
+    code_lookup: str | None
+    asking: str | None
+    opened_at: dt.datetime
+    updated_at: dt.datetime
+    ended_at: dt.datetime | None
+
+    def __repr__(self) -> str:
+        return f"Case({self.reference!r})"
+
+
+# -- finding -----------------------------------------------------------------------------------------------------------
+
+
+def open_case_of(connection: Connection, keyring: Keyring, contact: Contact) -> Case | None:
+    """The person's open case. Whoever calls holds the lock of their address."""
+    row = connection.execute(_OPEN, {"person": contact.id}).first()
+    return read_row(keyring, row) if row else None
+
+
+def read_row(keyring: Keyring, row: Any) -> Case:
+    fields = dict(row._mapping)
+    values = {name: fields[name] for name in Case.__dataclass_fields__ if name != "facts"}
+    moments = {name: utc(value) for name, value in values.items() if isinstance(value, dt.datetime)}
+    return Case(**{**values, **moments, "facts": _facts(keyring, row)})
+
+
+def _facts(keyring: Keyring, row: Any) -> Facts:
+    if row.sealed_facts is None:
+        return Facts()
+    data = json.loads(keyring.open(row.sealed_facts, _facts_place(row.id)))
+    return Facts(data["country"], data["about"], tuple(data["flags"]), data["watched"])
+
+
+# -- opening -----------------------------------------------------------------------------------------------------------
 
 
 def open_case(
@@ -51,149 +114,242 @@ def open_case(
     requested: CaseRequested,
     consent_id: str | None,
     now: dt.datetime,
-) -> str:
-    """Opens a case, or joins the person's open one; its id. An emergency writes its own ground in place of a consent."""
-    open_id = open_case_of(connection, contact)
-    if open_id:
-        _raise_priority(connection, open_id, requested.priority, now)
-        _enrich(connection, open_id, requested, now)
-        _add_words(connection, keyring, open_id, requested.words, now)
-        return open_id
+) -> Case:
+    """Opens a case, or joins the person's open one. An emergency writes its own ground in place of a consent."""
+    if known := open_case_of(connection, keyring, contact):
+        known = _raised(connection, keyring, known, requested.priority, now)
+        known = _enriched(connection, keyring, known, requested, now)
+        event = {"kind": requested.kind, "basis": requested.basis, "reason": requested.reason}
+        add_event(connection, keyring, known, "joined", BOT, event, now)
+        add_words(connection, keyring, known, PERSON, requested.words, now)
+        return known
     consent_id = consent_id or record_consent(
         connection, keyring, contact, purpose=PURPOSE, basis=requested.basis, reason=requested.reason, now=now
     )
+    case = _insert(connection, keyring, contact, requested, consent_id, now)
+    add_event(connection, keyring, case, "opened", BOT, {"basis": requested.basis, "reason": requested.reason}, now)
+    add_words(connection, keyring, case, PERSON, requested.words, now)
+    return case
+
+
+def _insert(
+    connection: Connection,
+    keyring: Keyring,
+    contact: Contact,
+    requested: CaseRequested,
+    consent_id: str,
+    now: dt.datetime,
+) -> Case:
     case_id = new_id()
-    connection.execute(
-        insert(cases).values(
-            id=case_id,
-            reference="".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(6)),
-            address_id=contact.id,
-            consent_id=consent_id,
-            purpose=PURPOSE,
-            kind=requested.kind,
-            priority=requested.priority,
-            status="open",
-            country=requested.country,
-            about=requested.about,
-            minor=requested.minor,
-            watched=requested.watched,
-            flags=json.dumps(requested.flags),
-            opened_at=now,
-            updated_at=now,
-        )
-    )
-    _add_event(connection, keyring, case_id, "opened", {"basis": requested.basis, "reason": requested.reason}, now)
-    _add_words(connection, keyring, case_id, requested.words, now)
-    return case_id
+    facts = Facts(requested.country, requested.about, requested.flags, requested.watched)
+    row = {
+        "id": case_id,
+        "reference": _new_reference(),
+        "address_id": contact.id,
+        "consent_id": consent_id,
+        "purpose": PURPOSE,
+        "kind": requested.kind,
+        "priority": requested.priority,
+        "minor": requested.minor,
+        "status": "open",
+        "sealed_facts": keyring.seal(json.dumps(asdict(facts)), _facts_place(case_id)),
+        "generation": 1,
+        "public_key": b"",
+        "heard_at": now,
+        "opened_at": now,
+        "updated_at": now,
+    }
+    connection.execute(insert(cases).values(row))  # first: its keys refer to it
+    public = keys.new_case_key(connection, keyring, case_id)
+    connection.execute(update(cases).where(cases.c.id == case_id).values(public_key=public))
+    return read_row(keyring, connection.execute(select(cases).where(cases.c.id == case_id)).one())
 
 
-def extend_case(
-    connection: Connection, keyring: Keyring, contact: Contact, extended: CaseExtended, now: dt.datetime
-) -> None:
-    """Adds to the person's open case; without one there is nothing to add to."""
-    case_id = open_case_of(connection, contact)
-    if case_id is None:
-        return
-    _add_words(connection, keyring, case_id, extended.words, now)
+def _new_reference() -> str:
+    """Eight letters and figures that nobody mistakes for others when they are read aloud."""
+    return "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(8))
+
+
+# -- extending ---------------------------------------------------------------------------------------------------------
+
+
+def extend_case(connection: Connection, keyring: Keyring, case: Case, extended: CaseExtended, now: dt.datetime) -> Case:
+    """Adds what the person told."""
+    add_words(connection, keyring, case, PERSON, extended.words, now)
     facts = dict(extended.facts)
     if priority := facts.pop("priority", None):
-        _raise_priority(connection, case_id, priority, now)
+        case = _raised(connection, keyring, case, priority, now)
     if facts:
-        _add_event(connection, keyring, case_id, "answer", facts, now)
-    _enrich(connection, case_id, extended, now)
+        add_event(connection, keyring, case, "answer", PERSON, facts, now)
+    return _enriched(connection, keyring, case, extended, now)
 
 
-def _enrich(connection: Connection, case_id: str, more: CaseRequested | CaseExtended, now: dt.datetime) -> None:
+def heard(
+    connection: Connection, keyring: Keyring, case: Case, text: str, pause: dt.timedelta, now: dt.datetime
+) -> Case:
+    """The person writes. After a pause nobody knows who it is, until the code word comes (S-11)."""
+    paused = case.heard_at is not None and now - case.heard_at > pause
+    changes: dict[str, Any] = {"heard_at": now}
+    if paused:
+        changes["paused_at"] = now
+    if _says_code(keyring, case, text):
+        changes["paused_at"] = None
+        add_event(connection, keyring, case, "code_given", PERSON, {}, now)
+    elif paused:
+        add_event(connection, keyring, case, "back", PERSON, {}, now)
+    return changed(connection, case, **changes)
+
+
+def code_lookup(keyring: Keyring, case_id: str, words: str) -> str:
+    """By which a code word is known again, with or without diacritics."""
+    return keyring.lookup("code word", f"{case_id}|{' '.join(fold(words).lower().split())}")
+
+
+def _says_code(keyring: Keyring, case: Case, text: str) -> bool:
+    if case.code_lookup is None:
+        return False
+    words = "".join(letter if letter.isalnum() else " " for letter in fold(text).lower()).split()
+    runs = (words[at : at + length] for length in range(1, LONGEST_CODE + 1) for at in range(len(words) - length + 1))
+    return any(code_lookup(keyring, case.id, " ".join(run)) == case.code_lookup for run in runs)
+
+
+def _raised(connection: Connection, keyring: Keyring, case: Case, priority: str, now: dt.datetime) -> Case:
+    """Never lowered by a machine."""
+    if priority >= case.priority:
+        return case
+    add_event(connection, keyring, case, "priority", BOT, {"from": case.priority, "to": priority}, now)
+    return changed(connection, case, priority=priority, updated_at=now)
+
+
+def _enriched(
+    connection: Connection, keyring: Keyring, case: Case, more: CaseRequested | CaseExtended, now: dt.datetime
+) -> Case:
     """What is newly known; what was known stays."""
-    known = json.loads(connection.execute(select(cases.c.flags).where(cases.c.id == case_id)).scalar_one())
-    changes: dict[str, object] = {"updated_at": now, "flags": json.dumps(list(dict.fromkeys([*known, *more.flags])))}
-    if more.minor:
-        changes["minor"] = True
-    if more.watched:
-        changes["watched"] = True
-    if more.country:
-        changes["country"] = more.country
-    connection.execute(update(cases).where(cases.c.id == case_id).values(**changes))
+    facts = replace(
+        case.facts,
+        country=more.country or case.facts.country,
+        flags=tuple(dict.fromkeys([*case.facts.flags, *more.flags])),
+        watched=case.facts.watched or more.watched,
+    )
+    sealed = keyring.seal(json.dumps(asdict(facts)), _facts_place(case.id))
+    case = changed(connection, case, sealed_facts=sealed, minor=case.minor or more.minor, updated_at=now)
+    return replace(case, facts=facts)
 
 
-def open_case_of(connection: Connection, contact: Contact) -> str | None:
-    return connection.execute(_OPEN, {"person": contact.id}).scalar()
+# -- clues: the same recruiter in other cases ------------------------------------------------------------------------------
+
+
+def add_clues(connection: Connection, keyring: Keyring, case: Case, clues: Sequence[tuple[str, str]]) -> None:
+    """`clues`: (kind, value) such as ("phone", "+84901234567"). Only a keyed digest is kept, by which equal ones meet."""
+    for kind, value in clues:
+        row = {"case_id": case.id, "lookup": keyring.lookup(f"clue {kind}", value), "kind": kind}
+        insert_unless_there(connection, case_clues, row)
+
+
+# -- erasing -----------------------------------------------------------------------------------------------------------
 
 
 def erase_cases(connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime) -> None:
-    """The person's words and answers go; that a case was there, and how grave, stays without them."""
-    for (case_id,) in connection.execute(select(cases.c.id).where(cases.c.address_id == contact.id)).all():
-        connection.execute(delete(case_events).where(case_events.c.case_id == case_id))
+    """The person's word: nothing told can be read again; that a case was there, and how grave, stays without it."""
+    for row in connection.execute(select(cases).where(cases.c.address_id == contact.id)).all():
+        _empty(connection, row.id)
         connection.execute(
             update(cases)
-            .where(cases.c.id == case_id)
-            .values(status="erased", address_id=None, flags="[]", country=None, about="", updated_at=now)
+            .where(cases.c.id == row.id)
+            .values(status="erased", address_id=None, ended_at=now, updated_at=now, relay_since=None, **_EMPTY)
         )
-        _add_event(connection, keyring, case_id, "erased", {"by": "the person"}, now)
+        audit.record(connection, keyring, actor=PERSON, action="erased", case_id=row.id, now=now)
 
 
-def queue(connection: Connection, *, include_ended: bool = False) -> list[CaseSummary]:
-    """The gravest first, then who has waited longest (S-27)."""
-    query = select(cases).order_by(case((cases.c.status == "open", 0), else_=1), cases.c.priority, cases.c.opened_at)
-    if not include_ended:
-        query = query.where(cases.c.status == "open")
-    return [_summary(row) for row in connection.execute(query)]
+def withdraw(connection: Connection, keyring: Keyring, case: Case, *, consented: bool, now: dt.datetime) -> Case:
+    """The person wants no help any more. What only their yes allowed is emptied; an emergency stays for people to decide."""
+    audit.record(connection, keyring, actor=PERSON, action="withdrawn", case_id=case.id, now=now)
+    if not consented:
+        add_event(connection, keyring, case, "withdrawn", PERSON, {}, now)
+        return changed(connection, case, relay_since=None, asking=None, updated_at=now)
+    _empty(connection, case.id)
+    gone = {"status": "closed", "outcome": "withdrawn", "relay_since": None, "ended_at": now, "updated_at": now}
+    return changed(connection, case, **gone, **_EMPTY)
 
 
-def show(connection: Connection, keyring: Keyring, reference: str) -> tuple[CaseSummary, list[CaseEvent]] | None:
-    """One case with its timeline; reading it leaves an event too."""
-    row = connection.execute(select(cases).where(cases.c.reference == reference.upper())).first()
-    if row is None:
-        return None
-    _add_event(connection, keyring, row.id, "read", {"by": "command line"}, dt.datetime.now(dt.UTC))
-    events = connection.execute(
-        select(case_events).where(case_events.c.case_id == row.id).order_by(case_events.c.position)
-    ).all()
-    return _summary(row), [
-        CaseEvent(
-            utc(event.at),
-            event.kind,
-            json.loads(keyring.open(event.sealed_body, f"case_events|{event.id}|sealed_body")),
-        )
-        for event in events
-    ]
+_EMPTY: Mapping[str, None] = {"sealed_facts": None, "sealed_reach": None, "code_lookup": None, "asking": None}
 
 
-def _summary(row: Row[tuple[object, ...]]) -> CaseSummary:
-    fields = row._mapping
-    return CaseSummary(
-        **{
-            name: fields[name]
-            for name in ("reference", "kind", "priority", "status", "country", "about", "minor", "watched")
-        },
-        flags=tuple(json.loads(fields["flags"])),
-        opened_at=utc(fields["opened_at"]),
-        updated_at=utc(fields["updated_at"]),
-    )
+def _empty(connection: Connection, case_id: str) -> None:
+    keys.shred(connection, case_id)
+    for table in (case_events, case_messages, case_clues, case_steps, requests, handoffs):
+        connection.execute(delete(table).where(table.c.case_id == case_id))
 
 
-def _raise_priority(connection: Connection, case_id: str, priority: str, now: dt.datetime) -> None:
-    """Never lowered by a machine."""
-    connection.execute(
-        update(cases)
-        .where(cases.c.id == case_id, cases.c.priority > priority)
-        .values(priority=priority, updated_at=now)
-    )
+# -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def _add_words(connection: Connection, keyring: Keyring, case_id: str, words: Sequence[str], now: dt.datetime) -> None:
-    for text in words:
-        _add_event(connection, keyring, case_id, "message", {"text": text}, now)
+def changed(connection: Connection, case: Case, **values: Any) -> Case:
+    """The case with these columns written."""
+    connection.execute(update(cases).where(cases.c.id == case.id).values(**values))
+    return replace(case, **{name: value for name, value in values.items() if name in Case.__dataclass_fields__})
 
 
-def _add_event(
-    connection: Connection, keyring: Keyring, case_id: str, kind: str, body: Mapping[str, object], now: dt.datetime
+def add_event(
+    connection: Connection,
+    keyring: Keyring,
+    case: Case,
+    kind: str,
+    actor: str,
+    body: Mapping[str, object],
+    now: dt.datetime,
+    *,
+    subject: str | None = None,
 ) -> None:
-    position = connection.execute(
-        select(func.coalesce(func.max(case_events.c.position), 0) + 1).where(case_events.c.case_id == case_id)
-    ).scalar_one()
-    row_id = new_id()
-    sealed = keyring.seal(json.dumps(body, ensure_ascii=False), f"case_events|{row_id}|sealed_body")
-    connection.execute(
-        insert(case_events).values(id=row_id, case_id=case_id, position=position, kind=kind, sealed_body=sealed, at=now)
+    """One row of the timeline, sealed to the case, and one of the audit chain."""
+    row_id, sealed = _sealed(case, "case_events", body)
+    row = {"id": row_id, "case_id": case.id, "position": _next(connection, case_events, case.id), "kind": kind}
+    row |= {"actor": actor, "generation": case.generation, "sealed_body": sealed, "at": now}
+    connection.execute(insert(case_events).values(row))
+    audit.record(
+        connection, keyring, actor=actor, action=kind, case_id=case.id, subject=subject, digest=_digest(sealed), now=now
     )
+
+
+def add_words(
+    connection: Connection,
+    keyring: Keyring,
+    case: Case,
+    author: str,
+    words: Sequence[str],
+    now: dt.datetime,
+    outbox_id: str | None = None,
+) -> None:
+    """What one side said. `author`: "person" or a staff id."""
+    for text in words:
+        row_id, sealed = _sealed(case, "case_messages", {"text": text})
+        row = {"id": row_id, "case_id": case.id, "position": _next(connection, case_messages, case.id)}
+        row |= {
+            "author": author,
+            "generation": case.generation,
+            "sealed_body": sealed,
+            "at": now,
+            "outbox_id": outbox_id,
+        }
+        connection.execute(insert(case_messages).values(row))
+        audit.record(
+            connection, keyring, actor=author, action="message", case_id=case.id, digest=_digest(sealed), now=now
+        )
+
+
+def _sealed(case: Case, table: str, body: Mapping[str, object]) -> tuple[str, bytes]:
+    row_id = new_id()
+    return row_id, seal_to(case.public_key, json.dumps(body, ensure_ascii=False), f"{table}|{row_id}|sealed_body")
+
+
+def _next(connection: Connection, table: Any, case_id: str) -> int:
+    highest = select(func.coalesce(func.max(table.c.position), 0)).where(table.c.case_id == case_id)
+    return int(connection.execute(highest).scalar_one()) + 1
+
+
+def _digest(sealed: bytes) -> str:
+    return sha256(sealed).hexdigest()
+
+
+def _facts_place(case_id: str) -> str:
+    return f"cases|{case_id}|sealed_facts"

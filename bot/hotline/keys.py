@@ -90,18 +90,20 @@ def keys_of_keyring(connection: Connection, keyring: Keyring, case_id: str) -> C
 # -- who holds it ------------------------------------------------------------------------------------------------------
 
 
-def narrow(connection: Connection, keyring: Keyring, case_id: str, owner: str | None) -> None:
-    """From now on only the owner and the supervisors hold this case; what is new is sealed to a new pair."""
-    people = {one: key for one, key in _workers(connection).items() if one == owner or one in _supervisors(connection)}
+def narrow(connection: Connection, keyring: Keyring, case_id: str, owner: str) -> tuple[int, bytes]:
+    """From now on only the owner and the supervisors hold this case. The generation and public key of what is new."""
+    supervisors = _supervisors(connection)
+    people = {one: key for one, key in _workers(connection).items() if one == owner or one in supervisors}
     keep = {*people, RECOVERY, KEYRING}
     connection.execute(delete(case_keys).where(case_keys.c.case_id == case_id, case_keys.c.holder.not_in(keep)))
-    renew(connection, keyring, case_id, people)
+    return _renew(connection, keyring, case_id, people)
 
 
-def renew(connection: Connection, keyring: Keyring, case_id: str, people: Mapping[str, bytes]) -> None:
+def _renew(connection: Connection, keyring: Keyring, case_id: str, people: Mapping[str, bytes]) -> tuple[int, bytes]:
     generation = connection.execute(select(cases.c.generation).where(cases.c.id == case_id)).scalar_one() + 1
     public = _add_pair(connection, keyring, case_id, generation, people)
     connection.execute(update(cases).where(cases.c.id == case_id).values(generation=generation, public_key=public))
+    return generation, public
 
 
 def share(connection: Connection, case_id: str, keys: CaseKeys, people: Collection[str]) -> None:
@@ -127,7 +129,9 @@ def share_missing(connection: Connection, operator: Operator) -> int:
     workers, supervisors = _workers(connection), _supervisors(connection)
     mine = select(case_keys.c.case_id).where(case_keys.c.holder == operator.id)
     given = 0
-    for row in connection.execute(select(cases.c.id, cases.c.owner_id).where(cases.c.status == "open", cases.c.id.in_(mine))):
+    for row in connection.execute(
+        select(cases.c.id, cases.c.owner_id).where(cases.c.status == "open", cases.c.id.in_(mine))
+    ):
         entitled = set(workers) if row.owner_id is None else supervisors | {row.owner_id}
         holders = set(connection.execute(select(case_keys.c.holder).where(case_keys.c.case_id == row.id)).scalars())
         if missing := (entitled & set(workers)) - holders:
@@ -167,7 +171,7 @@ def take_away(connection: Connection, keyring: Keyring, staff_id: str) -> int:
         entitled = {
             one: key for one, key in people.items() if row.owner_id is None or one in supervisors or one == row.owner_id
         }
-        renew(connection, keyring, row.id, entitled)
+        _renew(connection, keyring, row.id, entitled)
     return len(held)
 
 

@@ -95,7 +95,9 @@ outbox = Table(
     Column("inbox_id", Id, ForeignKey("inbox.id", ondelete="SET NULL"), index=True),
     Column("position", Integer, nullable=False),  # order among the replies to one message
     Column("dedup", String(120), nullable=False, unique=True),
-    Column("author", String(10), nullable=False, server_default="bot"),  # bot | operator | page: who speaks, in bot.delivery.outbox
+    Column(
+        "author", String(10), nullable=False, server_default="bot"
+    ),  # bot | operator | page: who speaks, in bot.delivery.outbox
     Column("lane", SmallInteger, nullable=False),  # Lane: the lower leaves first
     Column("status", String(12), nullable=False),
     Column("sealed_body", LargeBinary, nullable=False),
@@ -292,7 +294,9 @@ case_keys = Table(
     metadata,
     Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
     Column("generation", SmallInteger, primary_key=True),
-    Column("holder", String(32), primary_key=True),  # a staff id, "recovery", or "keyring" while nobody else can hold it
+    Column(
+        "holder", String(32), primary_key=True
+    ),  # a staff id, "recovery", or "keyring" while nobody else can hold it
     Column("sealed_key", LargeBinary, nullable=False),  # the private key of the case
     Index("ix_case_keys_holder", "holder"),
 )
@@ -329,7 +333,9 @@ case_clues = Table(
     "case_clues",
     metadata,
     Column("case_id", Id, ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
-    Column("lookup", String(64), primary_key=True, index=True),  # keyed HMAC of a recruiter's number, account, link or company
+    Column(
+        "lookup", String(64), primary_key=True, index=True
+    ),  # keyed HMAC of a recruiter's number, account, link or company
     Column("kind", String(10), nullable=False),
 )
 
