@@ -20,8 +20,7 @@ from bot.app import App
 from bot.channels.sms_text import DoubtfulWord, SegmentSizes, doubtful_words, sms_text
 from bot.config import Config, load_config
 from bot.delivery import dead_letters, outbox
-from bot.errors import BanDuongError, ContentError, UsageError
-from bot.hotline import cases as hotline_cases
+from bot.errors import BanDuongError, CaseError, ContentError, UsageError
 from bot.jobs import purge as purge_store
 from bot.messages import VIETNAM, Address, InboundMessage
 
@@ -210,7 +209,9 @@ def worker(context: typer.Context) -> None:
     work(_house(context))
 
 
-cases_app = typer.Typer(no_args_is_help=True, help="The hotline cases, until the console comes.", rich_markup_mode=None)
+cases_app = typer.Typer(
+    no_args_is_help=True, help="The hotline queue, without the contents of cases.", rich_markup_mode=None
+)
 app.add_typer(cases_app, name="cases")
 
 
@@ -218,14 +219,24 @@ app.add_typer(cases_app, name="cases")
 def cases_list(
     context: typer.Context, ended: Annotated[bool, typer.Option("--all", help="closed and erased ones too")] = False
 ) -> None:
-    """The queue: the gravest first, then who has waited longest."""
-    with _house(context).database.begin() as connection:
-        found = hotline_cases.queue(connection, include_ended=ended)
-    table = Table("case", "priority", "kind", "status", "about", "minor", "watched", "country", "opened", box=None)
-    for case in found:
+    """The queue: the gravest first, then who has waited longest. What was told is read in the console only."""
+    from bot.hotline import queue
+
+    house = _house(context)
+    within = house.config.bot.hotline.claim_within
+    with house.database.begin() as connection:
+        found = queue.rows(connection, house.database.keyring, "open", claim_within=within)
+        if ended:
+            found += queue.rows(connection, house.database.keyring, "ended", claim_within=within)
+    table = Table(
+        "case", "priority", "kind", "status", "in hands", "about", "minor", "watched", "country", "opened", box=None
+    )
+    for row in found:
+        case = row.case
         table.add_row(
-            case.reference, case.priority, case.kind, case.status, case.about, _mark(case.minor), _mark(case.watched),
-            case.country or "-", case.opened_at.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M"),
+            case.reference, case.priority, case.kind, case.status, _mark(case.owner_id is not None), case.facts.about,
+            _mark(case.minor), _mark(case.facts.watched), case.facts.country or "-",
+            case.opened_at.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M"),
         )  # fmt: skip
     out.print(table if found else "No case is open.")
 
@@ -234,17 +245,28 @@ def cases_list(
 def cases_show(
     context: typer.Context, reference: Annotated[str, typer.Argument(help="the case, as in the list")]
 ) -> None:
-    """One case with its timeline. Reading it is written down."""
+    """One case with its words, for as long as nobody has an account. Afterwards cases open in the console only."""
+    from bot.hotline import claims, keys, reading
+
     house = _house(context)
+    keyring, now = house.database.keyring, dt.datetime.now(dt.UTC)
     with house.database.begin() as connection:
-        found = hotline_cases.show(connection, house.database.keyring, reference)
-    if found is None:
-        raise UsageError(f"There is no case {reference}: see `banduong cases list --all`.")
-    case, events = found
-    out.print(f"{case.reference}  {case.priority}  {case.kind}  {case.status}  {', '.join(case.flags) or '-'}")
+        try:
+            case, _ = claims.locked(connection, keyring, reference)
+        except CaseError:
+            raise UsageError(f"There is no case {reference}: see `banduong cases list --all`.") from None
+        held = keys.keys_of_keyring(connection, keyring, case.id)
+        if not held:
+            raise UsageError(f"Case {case.reference} is sealed to those on duty: open it in the console.")
+        reading.visit(connection, keyring, case, "command line", now)
+        events, words = reading.timeline(connection, case, held), reading.words(connection, case, held)
+    out.print(f"{case.reference}  {case.priority}  {case.kind}  {case.status}  {', '.join(case.facts.flags) or '-'}")
+    told = [(word.at, "message", f"{word.author}: {word.text}") for word in words]
     for event in events:
-        body = "; ".join(f"{name}: {value}" for name, value in event.body.items())
-        out.print(f"{event.at.astimezone(VIETNAM):%Y-%m-%d %H:%M:%S}  {event.kind:8}  {body}")
+        body = "; ".join(f"{name}: {value}" for name, value in (event.body or {}).items())
+        told.append((event.at, event.kind, body))
+    for at, kind, text in sorted(told, key=lambda line: line[0]):
+        out.print(f"{at.astimezone(VIETNAM):%Y-%m-%d %H:%M:%S}  {kind:8}  {text}")
 
 
 def _mark(value: bool) -> str:

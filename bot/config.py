@@ -1,5 +1,6 @@
 """config.yml and the environment -> Config. An error names the file, the key and what is allowed."""
 
+import datetime as dt
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,12 @@ class ConversationConfig(Section):
 
 class HotlineConfig(Section):
     staffed: bool = Field(default=False, description="whether people really read the queue; the bot says so truthfully")
+    claim_minutes: dict[Literal["P0", "P1", "P2", "P3"], int] = {"P0": 5, "P1": 60, "P2": 1440, "P3": 4320}
+
+    @property
+    def claim_within(self) -> dict[str, dt.timedelta]:
+        """Priority -> how soon somebody should have claimed it."""
+        return {priority: dt.timedelta(minutes=minutes) for priority, minutes in self.claim_minutes.items()}
 
 
 class WebConfig(Section):

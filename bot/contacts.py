@@ -168,6 +168,15 @@ def withdraw_consent(
         )
 
 
+def withdraw_help(connection: Connection, keyring: Keyring, address_id: str, words: str, now: dt.datetime) -> None:
+    """The person takes back every yes but the one to news."""
+    given = select(consents.c.purpose).where(
+        consents.c.address_id == address_id, consents.c.purpose != "alerts", consents.c.withdrawn_at.is_(None)
+    )
+    for purpose in set(connection.execute(given).scalars()):
+        withdraw_consent(connection, keyring, address_id, purpose, words, now)
+
+
 def has_consented(connection: Connection, contact: Contact, purpose: str) -> bool:
     """S-09: a yes from before the last case no longer counts."""
     given = select(consents.c.id).where(

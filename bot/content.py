@@ -8,6 +8,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -284,6 +285,11 @@ class Library:
         else:
             wording = response.wording(form).in_language(language)
         return self.fill(wording, language, form, values)
+
+    def version_of(self, name: str) -> str:
+        """Which wording of a question somebody said yes to: the same for the same words, another for any other (D-06)."""
+        response = self.responses[name]
+        return sha256(response.model_dump_json().encode()).hexdigest()[:12]
 
     @cached_property
     def _numbers(self) -> dict[str, str]:

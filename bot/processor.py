@@ -20,6 +20,7 @@ from bot.conversation.events import (
     CaseRequested,
     ConsentGiven,
     ConsentRefused,
+    ConsentWithdrawn,
     ErasureRequested,
     Event,
     LinkCodeGiven,
@@ -29,12 +30,13 @@ from bot.conversation.events import (
     Silenced,
 )
 from bot.conversation.policy import Policy
-from bot.conversation.state import Conversation, Facts, Turn
+from bot.conversation.state import Conversation, Facts, Mode, Turn
 from bot.delivery import inbox, outbox
 from bot.delivery.render import Rendered, parts, render
-from bot.hotline import cases
+from bot.hotline import cases, handing_on, relay
 from bot.messages import Address, InboundMessage, Lane, OutboundMessage
 from bot.store.database import Database
+from bot.understanding.clues import clues_in
 from bot.understanding.reading import Understanding
 
 if TYPE_CHECKING:
@@ -85,10 +87,15 @@ class Processor:
         contact = contacts.find_or_create(connection, keyring, message.address, now)
         draft = self._drafts.get(message.address, now)
         inbox_id = inbox.receive(connection, message, contact)
-        case_open = not contact.new and cases.open_case_of(connection, contact) is not None
+        case = None if contact.new else self._case_of(connection, contact, message)
         known = None if contact.new else conversations.load(connection, keyring, contact)
-        facts = self._facts(connection, contact, message)
-        conversation = replace(known or Conversation(), draft=draft, case_open=case_open, facts=facts)
+        conversation = replace(
+            known or Conversation(),
+            draft=draft,
+            case_open=case is not None,
+            mode=Mode.HOTLINE if case and case.relay_since else Mode.BOT,
+            facts=self._facts(connection, contact, message, case),
+        )
         if contact.silent or contact.unreachable or contact.leaving:
             contacts.heard_from(connection, contact)
         if not contact.new:
@@ -127,7 +134,18 @@ class Processor:
         note = self._policy.repeat_note(turn.conversation)
         return render(note, CAPABILITIES[address.channel]).text
 
-    def _facts(self, connection: Connection, contact: Contact, message: InboundMessage) -> Facts:
+    def _case_of(self, connection: Connection, contact: Contact, message: InboundMessage) -> cases.Case | None:
+        """The person's open case, as it stands now that they write."""
+        keyring, now = self._database.keyring, message.received_at
+        case = cases.open_case_of(connection, keyring, contact)
+        if case is None:
+            return None
+        case = relay.end_if_idle(connection, keyring, case, self._policy.settings.idle, now)
+        return cases.heard(connection, keyring, case, message.text, self._policy.settings.pause, now)
+
+    def _facts(
+        self, connection: Connection, contact: Contact, message: InboundMessage, case: cases.Case | None
+    ) -> Facts:
         keyring = self._database.keyring
         code = lines.code_in(message.text)
         typed = links.typed(connection, keyring, contact, code, message.received_at) if code else "none"
@@ -140,6 +158,8 @@ class Processor:
             last_minute=last_minute,
             last_hour=last_hour,
             echo=keyring.lookup("echo", tidy(message.text))[:ECHO],
+            asking=(case.asking or "") if case else "",
+            handed_on=not contact.new and handing_on.has_left(connection, contact),
         )
 
     def _repeated(
@@ -173,20 +193,47 @@ class Processor:
         keyring = self._database.keyring
         match event:
             case ConsentGiven(purpose, words, version):
-                return contacts.record_consent(
+                consent_id = contacts.record_consent(
                     connection, keyring, contact, purpose=purpose, basis="consent", reason="asked in the conversation",
                     now=now, words=words, version=version,
                 )  # fmt: skip
-            case CaseRequested():
-                cases.open_case(connection, keyring, contact, event, consent_id, now)
+                case = cases.open_case_of(connection, keyring, contact)
+                if case and case.asking == purpose:
+                    cases.answered(connection, keyring, case, purpose, given=True, now=now)
+                return consent_id
+            case CaseRequested(words=words):
+                opened = cases.open_case(connection, keyring, contact, event, consent_id, now)
+                cases.add_clues(connection, keyring, opened, clues_in(words))
                 contacts.set_helped(connection, links.addresses_of(connection, contact), now)
-            case CaseExtended():
-                cases.extend_case(connection, keyring, contact, event, now)
-            case ConsentRefused() | ErasureRequested():
+            case CaseExtended() | ConsentRefused() | ConsentWithdrawn():
+                self._apply_to_case(connection, contact, event, now)
+            case ErasureRequested():
                 pass
             case _:
                 self._apply_to_line(connection, contact, event, now)
         return None
+
+    def _apply_to_case(
+        self,
+        connection: Connection,
+        contact: Contact,
+        event: CaseExtended | ConsentRefused | ConsentWithdrawn,
+        now: dt.datetime,
+    ) -> None:
+        """What concerns the open case; without one there is nothing to change."""
+        keyring = self._database.keyring
+        case = cases.open_case_of(connection, keyring, contact)
+        if case is None:
+            return
+        match event:
+            case CaseExtended(words=words):
+                cases.extend_case(connection, keyring, case, event, now)
+                cases.add_clues(connection, keyring, case, clues_in(words))
+            case ConsentRefused(purpose) if purpose == case.asking:
+                cases.answered(connection, keyring, case, purpose, given=False, now=now)
+            case ConsentWithdrawn(words=words):
+                contacts.withdraw_help(connection, keyring, contact.id, words, now)
+                cases.withdraw(connection, keyring, case, now)
 
     def _apply_to_line(self, connection: Connection, contact: Contact, event: Event, now: dt.datetime) -> None:
         """What the person wants of the line itself."""
@@ -197,6 +244,8 @@ class Processor:
                 contacts.set_silent(connection, own, now)
                 for address_id in own:
                     outbox.cancel_waiting(connection, address_id, "silent", now)
+                if case := cases.open_case_of(connection, keyring, contact):
+                    relay.left(connection, keyring, case, now)
             case OptedIn(purpose, words):
                 if not contacts.has_consented(connection, contact, purpose):
                     contacts.record_consent(

@@ -30,6 +30,7 @@ from bot.processor import Processor
 from bot.store import tables
 from bot.store.database import Database, open_database
 from bot.testing import START
+from tests.case_files import story
 from tests.conftest import ROOT, message
 
 REPORT = "chị tôi làm ở quán karaoke, chủ giữ giấy tờ và không trả lương 3 tháng nay"
@@ -114,7 +115,8 @@ def test_an_erasure_that_is_killed_is_finished_when_it_comes_again(
     house = _house(home, reader)
     _handle_all(house, ERASING[:-1])
     traces = [row.sealed_identifier for row in _rows(house, tables.addresses)]
-    traces += [row.sealed_body for row in (*_rows(house, tables.outbox), *_rows(house, tables.case_events))]
+    sealed = (tables.outbox, tables.case_events, tables.case_messages)
+    traces += [row.sealed_body for table in sealed for row in _rows(house, table)]
     house.database.close()
     _killed_at(step, moment, ERASING, home, reader)
     house = _house(home, reader)
@@ -234,10 +236,7 @@ def _replies(house: App, number: int) -> list[Row[Any]]:
 
 
 def _words_in_the_case(house: App) -> list[str]:
-    opened = house.database.keyring.open
-    rows = _rows(house, tables.case_events)
-    bodies = [json.loads(opened(row.sealed_body, f"case_events|{row.id}|sealed_body")) for row in rows]
-    return [body["text"] for body in bodies if "text" in body]
+    return [line.body["text"] for line in story(house.database) if line.kind == "message"]
 
 
 def _rows(house: App, table: Table) -> list[Row[Any]]:

@@ -1,7 +1,6 @@
 """One message, one turn, one transaction: repeats, order, erasure, and what never reaches the disk."""
 
 import datetime as dt
-import json
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -14,13 +13,13 @@ from bot import contacts, conversations
 from bot.app import App
 from bot.contacts import Contact
 from bot.conversation.state import Conversation
-from bot.hotline import cases
 from bot.jobs import purge
 from bot.messages import Address, InboundMessage, Lane, OutboundMessage
 from bot.processor import Processor
 from bot.store import tables
 from bot.store.database import utc
 from bot.testing import START
+from tests.case_files import queue_of, story
 from tests.conftest import message
 
 HELD = "cứu em với, em đang bị nhốt ở Myawaddy"
@@ -61,14 +60,14 @@ def test_the_same_cry_again_opens_no_second_case(house: App) -> None:
     for _ in range(3):
         house.processor.handle(message(HELD))
     assert len(_rows(house, tables.cases)) == 1
-    assert [event.kind for event in _timeline(house)] == ["opened", "message"]
+    assert [event.kind for event in story(house.database)] == ["opened", "message"]
 
 
 def test_the_same_text_with_another_id_is_another_message(sqlite_house: App) -> None:
     """Who writes the same words twice has written twice."""
     sqlite_house.processor.handle(message(HELD, number=1))
     sqlite_house.processor.handle(message(HELD, number=2))
-    assert [event.kind for event in _timeline(sqlite_house)] == ["opened", "message", "message"]
+    assert [event.kind for event in story(sqlite_house.database)] == ["opened", "message", "message"]
 
 
 def test_a_repeat_is_recognised_by_another_process(house: App) -> None:
@@ -242,7 +241,7 @@ def test_s_21_a_no_opens_nothing(sqlite_house: App) -> None:
 def test_words_before_a_consent_come_into_the_case_with_it(sqlite_house: App) -> None:
     """The report that led to the consent is the first message of the case, in the person's own words."""
     _say(sqlite_house, f"{REPORT} {UNIQUE}", "1", "đồng ý")
-    assert [event.body["text"] for event in _timeline(sqlite_house) if event.kind == "message"] == [
+    assert [event.body["text"] for event in story(sqlite_house.database) if event.kind == "message"] == [
         f"{REPORT} {UNIQUE}"
     ]
 
@@ -251,7 +250,7 @@ def test_words_of_a_refusal_do_not_come_into_a_later_case(sqlite_house: App) -> 
     """What was told before a "no" stays out of the case that a later "yes" opens."""
     _say(sqlite_house, f"{REPORT} {UNIQUE}", "1", "không", "gặp người", "đồng ý")
     assert len(_rows(sqlite_house, tables.cases)) == 1
-    assert not [event for event in _timeline(sqlite_house) if UNIQUE in str(event.body)]
+    assert not [event for event in story(sqlite_house.database) if UNIQUE in str(event.body)]
 
 
 def test_words_older_than_half_an_hour_do_not_come_into_a_case(sqlite_house: App) -> None:
@@ -261,7 +260,7 @@ def test_words_older_than_half_an_hour_do_not_come_into_a_case(sqlite_house: App
     sqlite_house.processor.handle(message("gặp người", number=2, at=later))
     sqlite_house.processor.handle(message("đồng ý", number=3, at=later))
     assert len(_rows(sqlite_house, tables.cases)) == 1
-    assert not [event for event in _timeline(sqlite_house) if UNIQUE in str(event.body)]
+    assert not [event for event in story(sqlite_house.database) if UNIQUE in str(event.body)]
 
 
 @pytest.mark.parametrize(("minutes", "kept"), [(29, ("words",)), (30, ())])
@@ -279,7 +278,7 @@ def test_s_26_an_emergency_is_a_case_at_once(house: App) -> None:
     (consent,), (case,) = _rows(house, tables.consents), _rows(house, tables.cases)
     assert (consent.basis, consent.purpose, consent.sealed_words) == ("emergency", "help", None)
     assert (case.priority, case.kind, case.status) == ("P0", "emergency", "open")
-    assert [event.body.get("text") for event in _timeline(house)][1:] == [f"{HELD} {UNIQUE}"]
+    assert [event.body.get("text") for event in story(house.database)][1:] == [f"{HELD} {UNIQUE}"]
 
 
 def test_s_26_an_emergency_leaves_by_the_first_lane(house: App) -> None:
@@ -294,7 +293,7 @@ def test_a_second_cry_joins_the_open_case(house: App) -> None:
     """The same person crying again, even after leaving the talk, adds to the one case."""
     _say(house, HELD, "x", f"{HELD} {UNIQUE}")
     assert len(_rows(house, tables.cases)) == 1
-    assert [UNIQUE in str(event.body) for event in _timeline(house)].count(True) == 1
+    assert [UNIQUE in str(event.body) for event in story(house.database)].count(True) == 1
 
 
 def test_a_cry_raises_the_case_that_a_report_opened(house: App) -> None:
@@ -324,17 +323,17 @@ def test_s_23_a_joined_case_learns_that_it_is_about_a_child(house: App) -> None:
 def test_a_joined_case_learns_the_country_and_the_signs(house: App) -> None:
     """What a second cry tells of place and signs is on the case, where the queue shows it."""
     _say(house, REPORT, "1", "đồng ý")
-    before = _queue(house)[0]
+    before = queue_of(house)[0]
     house.processor.handle(message("cứu em, em đang bị nhốt ở Campuchia, họ đòi chuộc 100 triệu", number=9))
-    after = _queue(house)[0]
-    assert after.country == "KH"
-    assert set(after.flags) > set(before.flags)
+    after = queue_of(house)[0]
+    assert after.facts.country == "KH"
+    assert set(after.facts.flags) > set(before.facts.flags)
 
 
 def test_s_23_what_a_second_message_of_a_cry_tells_is_on_the_case(house: App) -> None:
     """Who first cries and then says how old and where puts a child in Cambodia into the queue, not a nameless cry."""
     _say(house, "cứu em với", "cứu cháu với, cháu 15 tuổi đang bị nhốt ở Campuchia, chúng nó đánh cháu")
-    assert [(case.minor, case.country) for case in _queue(house)] == [(True, "KH")]
+    assert [(case.minor, case.facts.country) for case in queue_of(house)] == [(True, "KH")]
 
 
 def test_a_cry_after_the_case_was_closed_opens_a_new_one(house: App) -> None:
@@ -351,8 +350,8 @@ def test_s_27_the_queue_puts_the_gravest_first(house: App) -> None:
     _say(house, REPORT, "1", "đồng ý", to="first")
     house.processor.handle(message(HELD, to="second", at=START + dt.timedelta(hours=1)))
     house.processor.handle(message(HELD, to="third", at=START + dt.timedelta(minutes=30)))
-    assert [case.priority for case in _queue(house)] == ["P0", "P0", "P2"]
-    assert [case.opened_at for case in _queue(house)[:2]] == sorted(case.opened_at for case in _queue(house)[:2])
+    assert [case.priority for case in queue_of(house)] == ["P0", "P0", "P2"]
+    assert [case.opened_at for case in queue_of(house)[:2]] == sorted(case.opened_at for case in queue_of(house)[:2])
 
 
 # -- silence -----------------------------------------------------------------------------------------------------------
@@ -435,7 +434,7 @@ def test_the_draft_is_gone_when_the_process_ends(sqlite_house: App) -> None:
     _say(sqlite_house, f"{REPORT} {UNIQUE}", "1")
     _another_processor(sqlite_house).handle(message("đồng ý", number=3))
     assert len(_rows(sqlite_house, tables.cases)) == 1
-    assert not [event for event in _timeline(sqlite_house) if UNIQUE in str(event.body)]
+    assert not [event for event in story(sqlite_house.database) if UNIQUE in str(event.body)]
 
 
 # -- erasure -----------------------------------------------------------------------------------------------------------
@@ -468,8 +467,9 @@ def test_an_erased_case_stays_as_a_shell_without_words(house: App) -> None:
     _say(house, f"{HELD} {UNIQUE}", "1", "Campuchia", "xoa")
     (case,) = _rows(house, tables.cases)
     assert (case.status, case.priority, case.address_id, case.country, case.flags) == ("erased", "P0", None, None, "[]")
-    assert [(event.kind, event.body) for event in _timeline(house)] == [("erased", {"by": "the person"})]
-    assert _queue(house) == []
+    assert story(house.database) == []
+    assert [row.action for row in _rows(house, tables.audit)][-1] == "erased"
+    assert queue_of(house) == []
 
 
 def test_an_erased_consent_keeps_only_date_and_purpose(house: App) -> None:
@@ -499,7 +499,7 @@ def test_who_writes_after_an_erasure_is_new(sqlite_house: App) -> None:
 def test_an_erased_draft_does_not_come_back(sqlite_house: App) -> None:
     """Words that waited in memory are forgotten with the rest."""
     _say(sqlite_house, f"{OFFER} {UNIQUE}", "xoa", "gặp người", "đồng ý")
-    assert not [event for event in _timeline(sqlite_house) if UNIQUE in str(event.body)]
+    assert not [event for event in story(sqlite_house.database) if UNIQUE in str(event.body)]
 
 
 # -- purge -------------------------------------------------------------------------------------------------------------
@@ -633,28 +633,6 @@ def _counts(house: App) -> dict[str, int]:
     return {
         table.name: len(_rows(house, table)) for table in tables.metadata.sorted_tables if table is not tables.about
     }
-
-
-def _queue(house: App) -> list[cases.CaseSummary]:
-    with house.database.begin() as connection:
-        return list(cases.queue(connection))
-
-
-def _timeline(house: App) -> list[cases.CaseEvent]:
-    """The events of the only case, read from the rows: reading by `cases.show` would add one."""
-    opened = house.database.keyring.open
-    with house.database.begin() as connection:
-        rows = connection.execute(select(tables.case_events).order_by(tables.case_events.c.position)).all()
-    return [
-        cases.CaseEvent(utc(row.at), row.kind, _loads(opened(row.sealed_body, f"case_events|{row.id}|sealed_body")))
-        for row in rows
-    ]
-
-
-def _loads(text: str) -> dict[str, object]:
-    value = json.loads(text)
-    assert isinstance(value, dict)
-    return value
 
 
 def _latest(house: App, to: str = "someone") -> Conversation:

@@ -19,11 +19,10 @@ from starlette.exceptions import StarletteDeprecationWarning
 
 from bot.app import App
 from bot.config import Config, load_config
-from bot.hotline import cases
-from bot.hotline.cases import CaseSummary
 from bot.store.tables import metadata
 from bot.understanding.classifier import EmbeddedClassifier
 from bot.web.pages import MOST_BODY, create_site
+from tests.case_files import queue_of
 from tests.conftest import ROOT
 
 with warnings.catch_warnings():  # Starlette would rather have the next httpx
@@ -186,11 +185,11 @@ def test_the_same_submit_twice_is_answered_once_and_the_same(site: TestClient, s
 def test_the_same_cry_twice_opens_one_case(site: TestClient, shared: App) -> None:
     """A page that is sent again after an emergency does not open a second case."""
     visitor = Visitor(site)
-    before = len(_cases(shared))
+    before = len(queue_of(shared))
     form = visitor.form(text=CRY)
     visitor.submit(form)
     visitor.submit(form)
-    assert len(_cases(shared)) == before + 1
+    assert len(queue_of(shared)) == before + 1
 
 
 def test_the_same_id_from_another_session_is_another_message(site: TestClient) -> None:
@@ -470,9 +469,9 @@ def test_s_36_one_flood_does_not_silence_another_person(flooded: "Flood") -> Non
 
 def test_s_26_a_cry_for_help_on_the_web_opens_a_case_at_once(site: TestClient, shared: App) -> None:
     """One message with numbers, a case of the highest priority, and choices to go on or stop."""
-    before = {case.reference for case in _cases(shared)}
+    before = {case.reference for case in queue_of(shared)}
     page = Visitor(site).write(CRY)
-    opened = [case for case in _cases(shared) if case.reference not in before]
+    opened = [case for case in queue_of(shared) if case.reference not in before]
     assert [(case.priority, case.kind) for case in opened] == [("P0", "emergency")]
     assert len(page.heard) == 1
     assert re.search(r"\+\d[\d ]{8,}", page.heard[0])
@@ -870,11 +869,6 @@ def _house(config: Config, classifier: EmbeddedClassifier) -> App:
 def _fresh(client: TestClient) -> TestClient:
     """Another browser on the same site, without any cookie yet."""
     return TestClient(client.app, base_url=str(client.base_url))
-
-
-def _cases(house: App) -> list[CaseSummary]:
-    with house.database.begin() as connection:
-        return list(cases.queue(connection))
 
 
 def _rows(house: App) -> dict[str, Any]:

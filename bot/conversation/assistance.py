@@ -32,7 +32,6 @@ NO_WAIT = re.compile(r"\b24 ?(?:h|gio|tieng|hours?)\b")
 PAYING = re.compile(
     r"\b(?:gui|chuyen|dua|tra|nop|dong|chuoc)\b(?: \w+){0,4}? (?:tien|trieu|chuoc|do|usd)\b|\btien chuoc\b|\b(?:send|pay|transfer)\b(?: \w+){0,4}? (?:money|ransom|them|him)\b"
 )
-CONSENT_VERSION = "2026-11-21"  # of the responses consent and consent_human: a new wording is a new version
 
 
 def emergency(desk: Desk) -> Turn | None:
@@ -309,7 +308,8 @@ def consent_step(desk: Desk, target: str | None) -> Turn | None:
 def agreed(desk: Desk) -> Turn:
     """D-05: a clear word for this purpose; what was told so far goes to the queue with it."""
     state = desk.conversation
-    desk.events.append(ConsentGiven("help", desk.text[:80], CONSENT_VERSION))
+    asked = "consent_human" if state.form == "human" else "consent"
+    desk.events.append(ConsentGiven("help", desk.text[:80], desk.library.version_of(asked)))
     desk.events.append(
         CaseRequested(
             kind=state.form or "human",

@@ -24,6 +24,13 @@ class ConsentRefused:
 
 
 @dataclass(frozen=True)
+class ConsentWithdrawn:
+    """The person wants no help any more, and nothing passed on."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class CaseRequested:
     """A case for the hotline queue. `basis` is the person's consent, or danger to life (then `reason` says which rule)."""
 
@@ -91,6 +98,6 @@ class ErasureRequested:
 
 
 Event = (
-    ConsentGiven | ConsentRefused | CaseRequested | CaseExtended | Silenced | OptedIn | OptedOut | LinkCodeGiven | Linked
-    | ErasureRequested
+    ConsentGiven | ConsentRefused | ConsentWithdrawn | CaseRequested | CaseExtended | Silenced | OptedIn | OptedOut
+    | LinkCodeGiven | Linked | ErasureRequested
 )  # fmt: skip

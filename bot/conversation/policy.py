@@ -12,7 +12,15 @@ from bot.conversation import assistance, forms, limits, lines, offers, pages, sm
 from bot.conversation.answers import give_answer
 from bot.conversation.commands import Commands, tidy
 from bot.conversation.desk import Desk, Settings
-from bot.conversation.events import CaseExtended, ErasureRequested, Silenced
+from bot.conversation.events import (
+    CaseExtended,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
+    ErasureRequested,
+    OptedOut,
+    Silenced,
+)
 from bot.conversation.replies import Speaker, joined
 from bot.conversation.state import Conversation, Mode, Slots, Turn
 from bot.messages import VIETNAM, InboundMessage, Reply
@@ -22,7 +30,17 @@ from bot.understanding.reading import Understanding
 SHORT_ANSWER = 6  # words: longer, a cry is no mere answer to "which place?"
 LONGEST_ANSWER = 9  # words of an answer that begins with yes or no
 NATIONAL_LINES = {"111": "hotline_contacts/111", "113": "hotline_contacts/113_emergency"}
-OWN_OPENING = ("welcome", "closed", "erased", "stopped", "other_language", "safe_later", "stay_or_go")
+OWN_OPENING = (
+    "welcome",
+    "closed",
+    "erased",
+    "erased_but_handed_on",
+    "withdrawn",
+    "stopped",
+    "other_language",
+    "safe_later",
+    "stay_or_go",
+)
 
 
 class Policy:
@@ -30,12 +48,12 @@ class Policy:
 
     def __init__(self, library: Library, settings: Settings) -> None:
         self._library = library
-        self._settings = settings
+        self.settings = settings
         self._commands = Commands(library.commands)
 
     def respond(self, conversation: Conversation, message: InboundMessage, reading: Understanding) -> Turn:
         """The whole effect of `message`; the same for the same three inputs."""
-        conversation = limits.counted(remembered(conversation, message.received_at, self._settings))
+        conversation = limits.counted(remembered(conversation, message.received_at, self.settings))
         language = language_of(conversation, reading)
         desk = Desk(
             conversation=replace(conversation, language=language, turns=conversation.turns + 1),
@@ -44,7 +62,7 @@ class Policy:
             speaker=Speaker(self._library, language),
             today=message.received_at.astimezone(VIETNAM).date(),
             library=self._library,
-            settings=self._settings,
+            settings=self.settings,
             commands=self._commands,
         )
         turn = next(turn for step in STEPS if (turn := step(desk)) is not None)
@@ -119,9 +137,12 @@ def open_question(desk: Desk, state: Conversation) -> Reply | None:
 
 
 def leave(desk: Desk) -> Turn | None:
-    """S-05: closed in one message, whatever was going on."""
-    if not desk.commands.is_("exit", desk.text):
+    """S-05: closed in one message, whatever was going on. To an operator, "stop" means the talk as well as the news."""
+    stops = desk.conversation.mode is Mode.HOTLINE and desk.commands.is_("stop", desk.text)
+    if not stops and not desk.commands.is_("exit", desk.text):
         return None
+    if stops:
+        desk.events.append(OptedOut("alerts", desk.evidence))
     desk.events.append(Silenced())
     desk.conversation = Conversation(
         language=desk.conversation.language,
@@ -133,24 +154,56 @@ def leave(desk: Desk) -> Turn | None:
 
 
 def stop_or_delete(desk: Desk) -> Turn | None:
-    """S-34 and the person's right to be forgotten, each confirmed once."""
+    """S-34 and the person's right to be forgotten, each confirmed once. While an operator talks, only the plain words count."""
     reading = desk.reading
+    relayed = desk.conversation.mode is Mode.HOTLINE
     chat = reading.topic if reading.kind == "chat" and reading.confidence >= desk.settings.sure else None
     waiting = desk.conversation.step is not None
-    asked = chat == "delete_data" and (not waiting or desk.reading.plain.startswith("xoa"))
+    asked = chat == "delete_data" and not relayed and (not waiting or desk.reading.plain.startswith("xoa"))
     if desk.commands.is_("delete", desk.text) or asked:
         desk.events.append(ErasureRequested())
+        handed_on = desk.conversation.facts.handed_on
         desk.conversation = Conversation(language=desk.conversation.language, greeted=True)
-        return desk.turn(desk.clearing("erased"))
-    return lines.stop(desk)
+        return desk.turn(desk.clearing("erased_but_handed_on" if handed_on else "erased"))
+    return None if relayed else lines.stop(desk)
+
+
+def withdraw(desk: Desk) -> Turn | None:
+    """The yes to help is taken back, in a word. Whether there was a case, the answer does not tell (S-12, S-33)."""
+    if not desk.commands.is_("withdraw", desk.text):
+        return None
+    desk.events.append(ConsentWithdrawn(desk.text[:80]))
+    desk.conversation = desk.conversation.without_form()
+    desk.update(case_open=False, safety="unasked", mode=Mode.BOT)
+    return desk.turn(desk.speaker.say("withdrawn"))
 
 
 def hotline(desk: Desk) -> Turn | None:
-    """While an operator talks, the bot is silent."""
+    """While an operator talks, the bot is silent. A yes or no to what they asked is written down, in its enumerated words only (D-05)."""
     if desk.conversation.mode is not Mode.HOTLINE:
         return None
-    desk.events.append(CaseExtended(words=(desk.text,)))
+    asking = desk.conversation.facts.asking
+    if asking and desk.says("consent"):
+        desk.events.append(ConsentGiven(asking, desk.text[:80], desk.library.version_of(f"ask_{asking}")))
+    elif asking and desk.says("refuse"):
+        desk.events.append(ConsentRefused(asking))
+    desk.events.append(relayed(desk))
+    desk.conversation = desk.conversation.without_form()
+    desk.update(safety="unasked", choices=())  # whoever comes back after the talk is asked anew (S-02)
     return desk.turn()
+
+
+def relayed(desk: Desk) -> CaseExtended:
+    """What the operator gets to read. A picture is not taken (S-15), but they hear that one came."""
+    facts = {"media": "not taken"} if desk.message.has_media else {}
+    if desk.reading.kind == "emergency":
+        facts["priority"] = "P0"
+    return CaseExtended(
+        words=(desk.text,) if desk.text.strip() else (),
+        facts=facts,
+        country=desk.reading.country,
+        minor=desk.reading.age_minor,
+    )
 
 
 def nothing_said(desk: Desk) -> Turn | None:
@@ -311,6 +364,7 @@ def by_kind(desk: Desk) -> Turn:
 STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     leave,
     stop_or_delete,
+    withdraw,
     hotline,
     limits.too_much,
     nothing_said,

@@ -47,7 +47,7 @@ class Facts:
 
     `linked`: the person has other lines. `fresh_code`: may be given out for a new one. `typed_code`: what the code that the
     message consists of is worth. `last_minute`, `last_hour`: how many messages have come, with this one. `echo`: the same for
-    the same words.
+    the same words. `asking`: the purpose for which an operator waits for a yes. `handed_on`: something has left us with a yes.
     """
 
     linked: bool = False
@@ -56,6 +56,8 @@ class Facts:
     last_minute: int = 0
     last_hour: int = 0
     echo: str = ""
+    asking: str = ""
+    handed_on: bool = False
 
 
 @dataclass(frozen=True)

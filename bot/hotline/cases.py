@@ -29,6 +29,7 @@ from bot.store.tables import (
     case_messages,
     case_steps,
     cases,
+    consents,
     handoffs,
     requests,
 )
@@ -200,6 +201,14 @@ def heard(
     return changed(connection, case, **changes)
 
 
+def answered(
+    connection: Connection, keyring: Keyring, case: Case, purpose: str, *, given: bool, now: dt.datetime
+) -> Case:
+    """The person's word on what an operator asked for."""
+    add_event(connection, keyring, case, "consent" if given else "refused", PERSON, {"purpose": purpose}, now)
+    return changed(connection, case, asking=None, updated_at=now)
+
+
 def code_lookup(keyring: Keyring, case_id: str, words: str) -> str:
     """By which a code word is known again, with or without diacritics."""
     return keyring.lookup("code word", f"{case_id}|{' '.join(fold(words).lower().split())}")
@@ -261,15 +270,20 @@ def erase_cases(connection: Connection, keyring: Keyring, contact: Contact, now:
         audit.record(connection, keyring, actor=PERSON, action="erased", case_id=row.id, now=now)
 
 
-def withdraw(connection: Connection, keyring: Keyring, case: Case, *, consented: bool, now: dt.datetime) -> Case:
-    """The person wants no help any more. What only their yes allowed is emptied; an emergency stays for people to decide."""
-    audit.record(connection, keyring, actor=PERSON, action="withdrawn", case_id=case.id, now=now)
-    if not consented:
+def withdraw(connection: Connection, keyring: Keyring, case: Case, now: dt.datetime) -> Case:
+    """The person wants no help any more. What only their yes allowed is emptied; an emergency stays for people to decide (S-22)."""
+    if basis_of(connection, case) == "emergency":
         add_event(connection, keyring, case, "withdrawn", PERSON, {}, now)
         return changed(connection, case, relay_since=None, asking=None, updated_at=now)
+    audit.record(connection, keyring, actor=PERSON, action="withdrawn", case_id=case.id, now=now)
     _empty(connection, case.id)
     gone = {"status": "closed", "outcome": "withdrawn", "relay_since": None, "ended_at": now, "updated_at": now}
     return changed(connection, case, **gone, **_EMPTY)
+
+
+def basis_of(connection: Connection, case: Case) -> str:
+    """The ground of a case: the person's consent, or an emergency."""
+    return str(connection.execute(select(consents.c.basis).where(consents.c.id == case.consent_id)).scalar_one())
 
 
 _EMPTY: Mapping[str, None] = {"sealed_facts": None, "sealed_reach": None, "code_lookup": None, "asking": None}
