@@ -228,13 +228,11 @@ def cases_list(
         found = queue.rows(connection, house.database.keyring, "open", claim_within=within)
         if ended:
             found += queue.rows(connection, house.database.keyring, "ended", claim_within=within)
-    table = Table(
-        "case", "priority", "kind", "status", "in hands", "about", "minor", "watched", "country", "opened", box=None
-    )
+    table = Table("case", "priority", "kind", "status", "about", "minor", "watched", "country", "opened", box=None)
     for row in found:
         case = row.case
         table.add_row(
-            case.reference, case.priority, case.kind, case.status, _mark(case.owner_id is not None), case.facts.about,
+            case.reference, case.priority, case.kind, "claimed" if case.owner_id and case.status == "open" else case.status, case.facts.about,
             _mark(case.minor), _mark(case.facts.watched), case.facts.country or "-",
             case.opened_at.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M"),
         )  # fmt: skip

@@ -49,7 +49,7 @@ STEPS_OF_A_TURN: list[Step] = [
     (contacts, "heard_from"),
     (conversations, "save"),
     (cases, "open_case"),
-    (cases, "_add_event"),
+    (cases, "add_event"),
     (outbox, "enqueue"),
     (Database, "commit"),
     (conversations.Drafts, "put"),

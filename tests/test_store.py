@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gc
+import json
 import re
 import stat
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Row, Table, create_engine, delete, insert, select, text, update
+from sqlalchemy import Boolean, Connection, LargeBinary, Row, Table, create_engine, delete, insert, select, text, update
 from sqlalchemy import column as old_column
 from sqlalchemy import table as old_table
 from sqlalchemy.exc import IntegrityError
@@ -22,12 +23,15 @@ from bot.app import App
 from bot.channels.sms import Fragment
 from bot.delivery import dead_letters, fragments
 from bot.errors import BanDuongError, KeyringError, SchemaError, StoreError
+from bot.hotline import cases, keys
 from bot.messages import Address, InboundMessage
 from bot.store import database as store
 from bot.store import tables
+from bot.store.boxes import open_with
 from bot.store.crypto import Keyring, create_keyring, load_keyring
 from bot.store.database import Database, new_id, open_database, utc
 from bot.testing import START
+from tests.case_files import SEALED_TO_THE_CASE, story
 from tests.conftest import message
 
 PHONE = "+84912345678"
@@ -112,11 +116,7 @@ def test_the_words_do_stand_in_the_store_sealed(sqlite_house: App) -> None:
     """With the keys the same words are read: nothing was simply thrown away."""
     _report_with_consent(sqlite_house)
     database = sqlite_house.database
-    opened = [
-        database.keyring.open(row.sealed_body, f"case_events|{row.id}|sealed_body")
-        for row in _rows(database, tables.case_events)
-    ]
-    assert any(WORDS in body for body in opened)
+    assert any(WORDS in str(line.body) for line in story(database))
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,13 @@ def test_the_words_do_stand_in_the_store_sealed(sqlite_house: App) -> None:
         for table in tables.metadata.sorted_tables
         for column in table.c
         if column.name[:6] == "sealed"
+        and table is not tables.case_keys
+        and (table.name, column.name) not in SEALED_TO_THE_CASE
     ],
     ids=lambda part: part if isinstance(part, str) else part.name,
 )
 def test_ciphertext_of_another_row_does_not_open(table: Table, column: str, sqlite_house: App) -> None:
-    """Every sealed column is bound to its row: moved to another one it is refused, in one sentence."""
+    """Every column that the keyring seals is bound to its row: moved to another one it is refused, in one sentence."""
     _report_with_consent(sqlite_house)
     keyring = sqlite_house.database.keyring
     with sqlite_house.database.begin() as connection:
@@ -144,6 +146,20 @@ def test_ciphertext_of_another_row_does_not_open(table: Table, column: str, sqli
     keyring.open(getattr(row, column), f"{table.name}|{key}|{column}")
     with pytest.raises(KeyringError) as caught:
         keyring.open(getattr(row, column), f"{table.name}|{key[:-1]}x|{column}")
+    assert _is_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("table", [tables.case_events, tables.case_messages], ids=lambda table: table.name)
+def test_what_is_sealed_to_a_case_opens_nowhere_else(table: Table, sqlite_house: App) -> None:
+    """A word or an event that somebody moves to another row is refused, though the key is right."""
+    _report_with_consent(sqlite_house)
+    database = sqlite_house.database
+    row = _rows(database, table)[0]
+    with database.begin() as connection:
+        held = keys.keys_of_keyring(connection, database.keyring, row.case_id)
+    assert open_with(held[1], row.sealed_body, f"{table.name}|{row.id}|sealed_body")
+    with pytest.raises(KeyringError) as caught:
+        open_with(held[1], row.sealed_body, f"{table.name}|{'0' * 32}|sealed_body")
     assert _is_one_sentence(caught.value)
 
 
@@ -296,29 +312,40 @@ def test_a_database_with_a_case_is_brought_up_to_date(
 ) -> None:
     """From the version before, with rows that refer to one another: nothing is lost, and what is new is filled in."""
     url = request.getfixturevalue("postgres_database") if kind == "postgres" else f"sqlite:///{tmp_path / 'old.db'}"
-    engine = store._engine(url)
+    engine, keyring = store._engine(url), create_keyring(tmp_path / "keyring.json")
     config = Config()
     config.set_main_option("script_location", str(store._MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
-        for table, row in _old_rows().items():
-            columns = [tables.metadata.tables[table].c[name] for name in row]
-            connection.execute(
-                insert(old_table(table, *(old_column(one.name, one.type) for one in columns))).values(row)
-            )
-    store.upgrade(engine)
+        for table, rows in _old_rows(keyring).items():
+            for row in rows if isinstance(rows, list) else [rows]:
+                columns = [old_column(name, OLD_TYPES.get(type(value))) for name, value in row.items()]
+                connection.execute(insert(old_table(table, *columns)).values(row))
+    store.upgrade(engine, keyring)
     with engine.begin() as connection:
         (address,) = connection.execute(select(tables.addresses)).all()
-        (case,) = connection.execute(select(tables.cases)).all()
+        (row,) = connection.execute(select(tables.cases)).all()
         (consent,) = connection.execute(select(tables.consents)).all()
-    assert (case.consent_id, consent.address_id) == (consent.id, address.id)
+    assert (row.consent_id, consent.address_id) == (consent.id, address.id)
     assert utc(address.helped_at) == START
+    assert cases.read_row(keyring, row).facts == cases.Facts("KH", "self", ("minor",), watched=True)
+    assert [(line.kind, line.body) for line in story(Database(engine, keyring))] == [
+        ("opened", {"basis": "consent"}),
+        ("message", {"text": WORDS}),
+    ]
     engine.dispose()
 
 
-def _old_rows() -> dict[str, dict[str, object]]:
+OLD_TYPES: dict[type, Any] = {dt.datetime: tables.Moment, bool: Boolean(), bytes: LargeBinary()}
+
+
+def _old_rows(keyring: Keyring) -> dict[str, Any]:
     seal = b"sealed"
+    opened: dict[str, Any] = {"id": "e", "case_id": "k", "at": START}
+    told = opened | {"id": "f"}
+    opened |= {"position": 1, "kind": "opened", "sealed_body": _old_body(keyring, "e", {"basis": "consent"})}
+    told |= {"position": 2, "kind": "message", "sealed_body": _old_body(keyring, "f", {"text": WORDS})}
     return {
         "addresses": {"id": "a", "channel": "sms", "lookup": "l", "sealed_identifier": seal, "created_at": START},
         "consents": {
@@ -327,11 +354,15 @@ def _old_rows() -> dict[str, dict[str, object]]:
         },
         "cases": {
             "id": "k", "reference": "R", "address_id": "a", "consent_id": "c", "purpose": "help", "kind": "report",
-            "priority": "P1", "status": "open", "about": "self", "minor": False, "watched": False, "flags": "[]",
-            "opened_at": START, "updated_at": START,
+            "priority": "P1", "status": "open", "about": "self", "minor": False, "watched": True, "flags": '["minor"]',
+            "country": "KH", "opened_at": START, "updated_at": START,
         },
-        "case_events": {"id": "e", "case_id": "k", "position": 0, "kind": "words", "sealed_body": seal, "at": START},
+        "case_events": [opened, told],
     }  # fmt: skip
+
+
+def _old_body(keyring: Keyring, row_id: str, body: dict[str, str]) -> bytes:
+    return keyring.seal(json.dumps(body), f"case_events|{row_id}|sealed_body")
 
 
 def test_the_schema_is_what_the_migrations_make(house: App) -> None:
@@ -445,11 +476,11 @@ def _insert_consent(
 
 
 def _insert_case(database: Database, consent_id: str | None, purpose: str = "help") -> None:
-    values = {"kind": "report", "priority": "P2", "status": "open", "about": "self", "minor": False, "watched": False}
+    values = {"kind": "report", "priority": "P2", "status": "open", "minor": False, "public_key": b"k" * 32}
     with database.engine.begin() as connection:
         connection.execute(
             insert(tables.cases).values(
-                id=new_id(), reference="ABCDEF", consent_id=consent_id, purpose=purpose, flags="[]",
+                id=new_id(), reference="ABCDEF", consent_id=consent_id, purpose=purpose,
                 opened_at=START, updated_at=START, **values,
             )
         )  # fmt: skip

@@ -97,7 +97,7 @@ def loads(connection: Connection) -> dict[str, int]:
         .where(cases.c.status == "open", cases.c.owner_id.is_not(None))
         .group_by(cases.c.owner_id)
     )
-    return {owner: number for owner, number in found}
+    return {row[0]: row[1] for row in found}
 
 
 def _shown(shown: Shown, me: str | None) -> ColumnElement[bool]:
@@ -118,9 +118,8 @@ def _pages(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
 
 
 def _counted(connection: Connection, column: Any, where: ColumnElement[bool]) -> dict[str, int]:
-    return {
-        key: number for key, number in connection.execute(select(column, func.count()).where(where).group_by(column))
-    }
+    found = connection.execute(select(column, func.count()).where(where).group_by(column))
+    return {row[0]: row[1] for row in found}
 
 
 def _linked(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
@@ -132,7 +131,7 @@ def _linked(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
         .where(case_clues.c.case_id.in_(ids))
         .group_by(case_clues.c.case_id)
     )
-    return {case_id: number for case_id, number in found}
+    return {row[0]: row[1] for row in found}
 
 
 def _last_author(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
@@ -144,6 +143,5 @@ def _last_author(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     )
     same = and_(case_messages.c.case_id == latest.c.case_id, case_messages.c.position == latest.c.position)
     author = case((case_messages.c.author == PERSON, PERSON), else_="operator")
-    return {
-        case_id: who for case_id, who in connection.execute(select(case_messages.c.case_id, author).join(latest, same))
-    }
+    found = connection.execute(select(case_messages.c.case_id, author).join(latest, same))
+    return {row[0]: row[1] for row in found}
