@@ -11,6 +11,7 @@ BanDuongError
 ├── ChannelError       a provider does not answer or refuses us; `lasting` where waiting is no use
 ├── AddressInUseError  the port is taken
 └── UsageError         a command was called in a way it cannot work
+    └── StaffError     an account cannot be made or changed so; `reason` is a name in content/console
 
 The message of each is one plain sentence that says what to do; `exit_status` is what the command line returns.
 """
@@ -69,3 +70,11 @@ class AddressInUseError(BanDuongError):
 
 class UsageError(BanDuongError):
     exit_status = 2
+
+
+class StaffError(UsageError):
+    """Its sentence names nobody; `reason` tells a page which words to show."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
