@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.conversation.risk import Risk
     from bot.processor import Processor
     from bot.rehearsal import Rehearsal
+    from bot.staff.entrance import Entrance
+    from bot.staff.passwords import Cost, Passwords
     from bot.understanding.classifier import EmbeddedClassifier
     from bot.understanding.interpreter import Interpreter
     from bot.understanding.readers import Readers
@@ -28,6 +30,10 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
 
 MODEL_FOLDER = "model"
 REPORTING_POLICY = "policy/reporting.yml"
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def _quietly(_text: str) -> None:
@@ -40,6 +46,8 @@ class App:
     def __init__(self, config: Config, progress: Callable[[str], None] = _quietly) -> None:
         self.config = config
         self._progress = progress
+        self.clock: Callable[[], dt.datetime] = _now
+        self.password_costs: tuple[Cost, ...] = ()  # none: those of `bot.staff.passwords`
 
     @cached_property
     def library(self) -> Library:
@@ -107,6 +115,20 @@ class App:
 
         life = dt.timedelta(minutes=self.config.bot.conversation.idle_minutes)
         return Processor(self.interpreter, self.policy, self.database, life)
+
+    # -- staff ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def passwords(self) -> "Passwords":
+        from bot.staff.passwords import Passwords
+
+        return Passwords(self.library.common_passwords, *self.password_costs)
+
+    @cached_property
+    def entrance(self) -> "Entrance":
+        from bot.staff.entrance import Entrance
+
+        return Entrance(self.database, self.passwords)
 
     # -- channels ------------------------------------------------------------------------------------------------------
 

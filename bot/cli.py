@@ -1,4 +1,4 @@
-"""banduong: chat | ask | serve | worker | cases | deliveries | letters | train | evaluate | check | purge."""
+"""banduong: chat | ask | serve | worker | cases | staff | deliveries | letters | train | evaluate | check | purge."""
 
 import datetime as dt
 import io
@@ -19,13 +19,20 @@ from bot import __version__
 from bot.app import App
 from bot.channels.sms_text import DoubtfulWord, SegmentSizes, doubtful_words, sms_text
 from bot.config import Config, load_config
+from bot.content import ROLES
 from bot.delivery import dead_letters, outbox
 from bot.errors import BanDuongError, CaseError, ContentError, UsageError
+from bot.hotline import colleagues, keys
 from bot.jobs import purge as purge_store
 from bot.messages import VIETNAM, Address, InboundMessage
+from bot.staff import accounts, invitations
+from bot.web.console.links import invitation_link
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from bot.conversation.state import Turn
+    from bot.staff.accounts import Account
     from bot.understanding.reading import Understanding
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -269,6 +276,104 @@ def cases_show(
 
 def _mark(value: bool) -> str:
     return "yes" if value else "-"
+
+
+staff_app = typer.Typer(no_args_is_help=True, help="Who may use the console.", rich_markup_mode=None)
+app.add_typer(staff_app, name="staff")
+BY = "command line"  # the actor in the audit
+Login = Annotated[str, typer.Argument(help="3 to 30 lower-case letters, digits, dots or dashes")]
+
+
+@staff_app.command("add")
+def staff_add(
+    context: typer.Context,
+    login: Login,
+    name: Annotated[str, typer.Option(help="what colleagues call this person")],
+    role: Annotated[list[str], typer.Option(help=f"one of {', '.join(ROLES)}; may be given again")],
+) -> None:
+    """Invite somebody. The link that is printed serves once, within 72 hours."""
+    house = _house(context)
+    roles = _roles(role)
+    with house.database.begin() as connection:
+        _, code = invitations.invite(connection, house.database.keyring, login, name, roles, house.clock(), by=BY)
+        shares = keys.ensure_recovery(connection, house.database.keyring)
+    _print_link(house, code)
+    if shares:
+        _print_shares(*shares)
+
+
+@staff_app.command("invite")
+def staff_invite(context: typer.Context, login: Login) -> None:
+    """Invite somebody again: who accepts has a new password, second factor and key."""
+    house = _house(context)
+    with house.database.begin() as connection:
+        account = _account(house, connection, login)
+        code = invitations.invite_again(connection, house.database.keyring, account, house.clock(), by=BY)
+    _print_link(house, code)
+
+
+@staff_app.command("list")
+def staff_list(
+    context: typer.Context, removed: Annotated[bool, typer.Option("--all", help="those too who have left")] = False
+) -> None:
+    """Everybody with their roles."""
+    house = _house(context)
+    with house.database.begin() as connection:
+        everybody = accounts.all_accounts(connection, house.database.keyring, removed=removed)
+    table = Table("login", "name", "roles", "on duty", "state", box=None)
+    for one in everybody:
+        state = "removed" if not one.active else "active" if one.public_key else "invited"
+        table.add_row(one.login, one.name, ", ".join(sorted(one.roles)), _mark(one.on_duty), state)
+    out.print(table if everybody else "Nobody has an account yet: banduong staff add LOGIN --name NAME --role ROLE")
+
+
+@staff_app.command("roles")
+def staff_roles(
+    context: typer.Context,
+    login: Login,
+    roles: Annotated[list[str], typer.Argument(help=f"all roles from now on: {', '.join(ROLES)}")],
+) -> None:
+    """Give somebody these roles and no others. It counts at once."""
+    house = _house(context)
+    known = _roles(roles)
+    with house.database.begin() as connection:
+        account = _account(house, connection, login)
+        colleagues.set_roles(connection, house.database.keyring, account, known, house.clock(), by=BY)
+
+
+@staff_app.command("remove")
+def staff_remove(context: typer.Context, login: Login) -> None:
+    """Let somebody in no more, from this moment on. Hand their cases over."""
+    house = _house(context)
+    with house.database.begin() as connection:
+        account = _account(house, connection, login)
+        colleagues.remove(connection, house.database.keyring, account, house.clock(), by=BY)
+    house.database.checkpoint()
+
+
+def _account(house: App, connection: "Connection", login: str) -> "Account":
+    found = accounts.find_login(connection, house.database.keyring, login)
+    if found is None or not found.active:
+        raise UsageError(f"Nobody here has the login '{login}': see `banduong staff list`.")
+    return found
+
+
+def _roles(given: list[str]) -> list[str]:
+    if unknown := [role for role in given if role not in ROLES]:
+        raise UsageError(f"'{unknown[0]}' is no role: use {', '.join(ROLES)}.")
+    return given
+
+
+def _print_link(house: App, code: str) -> None:
+    out.print(invitation_link(house.config, code))
+    err.print(
+        "Give this link to that person alone, not by the channel that carries the cases. It serves once, within 72 hours."
+    )
+
+
+def _print_shares(first: str, second: str) -> None:
+    err.print("The recovery key: two shares for two people, on paper, in two places. They are shown this once.")
+    out.print(f"share 1: {first}\nshare 2: {second}")
 
 
 @app.command()

@@ -49,6 +49,9 @@ class HotlineConfig(Section):
 class WebConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
+    public: str | None = Field(
+        None, pattern="^https://[^/]+$", description="https://HOST where browsers reach us, if it is not this address"
+    )
     leave_to: str = Field("https://www.google.com/search?q=thoi+tiet", pattern="^https://")
     messages_per_minute: int = Field(30, ge=1)
     training_phone: Literal["trial", "always", "never"] = Field("trial", description="when /simulator is served")

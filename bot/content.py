@@ -6,19 +6,23 @@ running service needs: texts with their numbers filled in, and the date on which
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError
 
 from bot.errors import ContentError
 
 SmsOrText = Literal["text", "sms"]
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+Role = Literal["operator", "supervisor", "outreach", "analyst", "editor", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+ConsoleWords = Mapping[str, Mapping[str, str]]  # page -> name -> text
 FALLBACK_ANSWER = "hotline_pointer"
 
 
@@ -216,7 +220,23 @@ class Country(Entry):
     hotlines: tuple[str, ...] = ()
 
 
-EntryT = TypeVar("EntryT", bound=Entry)
+class Permissions(Entry):
+    """Permission -> the roles that have it."""
+
+    permissions: Mapping[str, tuple[Role, ...]] = Field(min_length=1)
+
+    def allows(self, roles: Collection[str], permission: str) -> bool:
+        """What stands nowhere, nobody may do."""
+        return not set(roles).isdisjoint(self.permissions.get(permission, ()))
+
+
+class ConsoleFile(RootModel[dict[str, dict[str, str]]]):
+    """The words of the console in one language."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+EntryT = TypeVar("EntryT", bound=BaseModel)
 
 
 class Library:
@@ -247,8 +267,16 @@ class Library:
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
+        self.permissions = reader.whole("policy/permissions.yml", Permissions)
+        self._console = {language: reader.console(language) for language in ("vi", "en")}
+        reader.compare("console", self._console)
+        self.common_passwords = reader.lines("policy/common_passwords.txt")
         if reader.problems:
             raise ContentError(reader.problems)
+
+    def console(self, language: str) -> ConsoleWords:
+        """The words of the console: page -> name -> text."""
+        return self._console["en" if language == "en" else "vi"]
 
     # -- texts ------------------------------------------------------------------------------------------------------
 
@@ -386,6 +414,31 @@ class _Reader:
         if found is None:
             raise ContentError(self.problems)
         return found
+
+    def console(self, language: str) -> ConsoleWords:
+        found = self.model(self.folder / "console" / f"{language}.yml", ConsoleFile)
+        return found.root if found else {}
+
+    def compare(self, folder: str, languages: Mapping[str, ConsoleWords]) -> None:
+        """The same names in each language, or it is a problem of the one that lacks them."""
+        names = {
+            language: {f"{page}.{name}" for page, words in pages.items() for name in words}
+            for language, pages in languages.items()
+        }
+        for language, own in names.items():
+            missing = sorted(set().union(*names.values()) - own)
+            self.problems += [
+                f"{folder}/{language}.yml: {name} is missing: the other language has it" for name in missing
+            ]
+
+    def lines(self, name: str) -> AbstractSet[str]:
+        """The lines of a text file but for its remarks."""
+        try:
+            lines = (self.folder / name).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            self.problems.append(f"{name} cannot be read: restore it from the repository")
+            return frozenset()
+        return frozenset(line for line in lines if line and not line.startswith("# "))
 
     def model(self, path: Path, model: type[EntryT]) -> EntryT | None:
         return self._validate(path, self._load(path), model)

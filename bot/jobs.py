@@ -6,6 +6,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from bot import conversations, links
 from bot.delivery import dead_letters
+from bot.staff import sessions, throttle
 from bot.store.database import Database
 from bot.store.tables import cases, inbox, outbox, pace, receipts
 
@@ -31,6 +32,8 @@ def purge(database: Database, now: dt.datetime, idle: dt.timedelta) -> dict[str,
         connection.execute(delete(outbox).where(outbox.c.done_at < now - ID_LIFE))
         connection.execute(delete(receipts).where(receipts.c.received_at < now - ID_LIFE))
         links.purge_codes(connection, now)
+        sessions.purge(connection, now)
+        throttle.purge(connection, now)
         connection.execute(delete(pace).where(pace.c.next_slot_at < now - PACE_LIFE))
     if any(removed.values()):
         database.checkpoint()

@@ -11,6 +11,7 @@ import pytest
 from bot.app import App
 from bot.config import Config, load_config
 from bot.messages import Address, InboundMessage
+from bot.staff.passwords import Cost
 from bot.testing import START
 from bot.understanding.classifier import EmbeddedClassifier
 from bot.understanding.training import load_or_train
@@ -18,6 +19,7 @@ from bot.understanding.training import load_or_train
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 TODAY = START.date()
+CHEAP = Cost(rounds=1, memory=64)  # the same computation as in earnest, a thousand times lighter
 
 pytest_plugins = ["tests.postgres"]
 
@@ -63,6 +65,7 @@ def _house(home: Path, classifier: EmbeddedClassifier, url: str | None = None) -
     environment = {"BANDUONG_HOME": str(home), **({"BANDUONG_DATABASE_URL": url} if url else {})}
     built = App(load_config(ROOT / "config.yml", environment))
     built.__dict__["classifier"] = classifier  # the one part that is slow to build
+    built.password_costs = (CHEAP, CHEAP)
     return built
 
 

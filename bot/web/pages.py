@@ -16,11 +16,14 @@ from bot.app import App
 from bot.errors import BanDuongError
 from bot.service import Service
 from bot.web.chat import chat_routes
+from bot.web.console.auth import add_console
+from bot.web.console.security import is_https
 from bot.web.simulator import simulator_routes
 from bot.web.webhooks import webhook_routes
 from bot.web.words import page_words
 
 MOST_BODY = 64 * 1024  # bytes
+HSTS = "max-age=31536000"  # a year of https only, where it came by https once
 _FOLDER = Path(__file__).parent
 
 log = logging.getLogger("banduong")
@@ -36,6 +39,7 @@ def create_site(house: App, service: Service | None = None) -> FastAPI:
     site.include_router(chat_routes(house))
     if house.config.bot.serves_training_phone:
         site.include_router(simulator_routes(house))
+    add_console(site, house)
     if service:
         site.include_router(webhook_routes(house, service))
     _add_health(site, house)
@@ -95,6 +99,8 @@ def _add_guards(site: FastAPI, house: App) -> None:
         response = refusal or await call_next(request)
         for name, value in headers.items():
             response.headers.setdefault(name, value)
+        if is_https(house, request):
+            response.headers["Strict-Transport-Security"] = HSTS
         if request.url.path.startswith("/static/"):
             response.headers["Cache-Control"] = "public, max-age=3600"
         else:
