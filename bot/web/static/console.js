@@ -28,21 +28,23 @@ function notice(words) {
 
 // -- what changed is fetched again -------------------------------------------------------------------------------------
 
-let due = 0;
+const due = new Set();
 
 // At most once a second, and not all consoles in the same moment.
 function refresh(id) {
-  if (due) return;
-  due = window.setTimeout(() => {
-    due = 0;
-    for (const one of id ? [byId(id)] : [byId("queue"), byId("case")]) if (one) htmx.trigger(one, "refresh");
+  if (due.has(id) || !byId(id)) return;
+  due.add(id);
+  window.setTimeout(() => {
+    due.delete(id);
+    if (byId(id)) htmx.trigger(byId(id), "refresh");
   }, 1000 + Math.random() * 500);
 }
 
 // A part in which somebody is typing or choosing stays as it is.
 function inUse(part) {
   const busy = part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
-  return busy || [...part.querySelectorAll("textarea, input:not([type=hidden]), select")].some(changed);
+  const begun = part.id === "composer" && byId("text")?.value.trim();
+  return busy || begun || [...part.querySelectorAll("textarea, input:not([type=hidden]), select")].some(changed);
 }
 
 function changed(field) {
@@ -55,9 +57,7 @@ const opened = new Set();
 let atEnd = true;
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  const part = event.detail.target;
-  const byScript = event.detail.requestConfig?.headers?.["X-Live"] ?? event.target.id === "case";
-  if (byScript && inUse(part)) event.detail.shouldSwap = false;
+  if (inUse(event.detail.target)) event.detail.shouldSwap = false;
 });
 
 document.addEventListener("htmx:beforeSwap", () => {
@@ -67,10 +67,11 @@ document.addEventListener("htmx:beforeSwap", () => {
   atEnd = !log || log.scrollHeight - log.scrollTop - log.clientHeight < 40;
 });
 
-document.addEventListener("htmx:afterSettle", () => {
+document.addEventListener("htmx:afterSettle", (event) => {
   for (const id of opened) if (byId(id)) byId(id).open = true;
   if (atEnd) toEnd();
   count(Number(byId("queue")?.dataset.p0 ?? p0));
+  if (event.detail.requestConfig?.path.endsWith("/send") && !document.querySelector("#composer [role=alert]")) byId("text")?.focus();
 });
 
 function toEnd() {
@@ -86,6 +87,7 @@ document.addEventListener("htmx:sendError", (event) => {
   if (!fromScript(event)) notice(byId("notice").dataset.offline);
 });
 document.addEventListener("htmx:afterRequest", (event) => {
+  leaving = false;
   if (event.detail.successful) notice("");
   if (!fromScript(event)) seen();
 });
@@ -109,12 +111,17 @@ function connect() {
 }
 
 function found() {
-  if (tries) refresh(); // whatever happened meanwhile
+  if (tries) for (const id of ["queue", "case"]) refresh(id); // whatever happened meanwhile
   tries = 0;
   window.clearInterval(polling);
   polling = 0;
   live.classList.remove("lost");
-  byId("line").textContent = live.dataset.on;
+  showLine();
+}
+
+function showLine() {
+  const state = live.classList.contains("lost") ? "lost" : p0 ? "newP0" : "on";
+  byId("line").textContent = live.dataset[state];
 }
 
 function lost() {
@@ -122,7 +129,7 @@ function lost() {
   tries += 1;
   if (tries > 1 && !polling) {
     live.classList.add("lost");
-    byId("line").textContent = live.dataset.lost;
+    showLine();
     say("polite", live.dataset.lost);
     look();
     polling = window.setInterval(look, POLL);
@@ -157,7 +164,7 @@ function caseNews(what) {
   if (byId("case")?.dataset.reference === what.reference) {
     say("polite", live.dataset.caseChanged);
     refresh("case");
-  } else if (byId("queue")) refresh("queue");
+  } else refresh("queue");
 }
 
 // -- the bell ----------------------------------------------------------------------------------------------------------
@@ -174,6 +181,7 @@ function count(number) {
   document.title = p0 ? `(${p0} P0) ${TITLE}` : TITLE;
   const loud = p0 > silent();
   byId("silence").hidden = !loud;
+  showLine();
   live.classList.toggle("ringing", loud);
   if (loud && !ringing) {
     ring();
@@ -333,7 +341,6 @@ if (document.body.hasAttribute("data-signed-in")) {
 }
 if (live) {
   live.hidden = false;
-  byId("line").textContent = live.dataset.on;
   byId("bell").addEventListener("click", switchBell);
   byId("bell-test").addEventListener("click", testBell);
   byId("silence").addEventListener("click", silence);
