@@ -117,6 +117,18 @@ class Response(Entry):
         return self.sms if form == "sms" and self.sms else self.text
 
 
+class PreparedReply(Entry):
+    """What an operator may choose, change and send. `title` is for the operator, `sms` a shorter wording for SMS."""
+
+    id: str
+    title: Text
+    text: Text
+    sms: Text | None = None
+
+    def wording(self, form: SmsOrText) -> Text:
+        return self.sms if form == "sms" and self.sms else self.text
+
+
 class RedFlag(Entry):
     """A warning sign. `cues` and `unless` are regular expressions over folded, normalised text."""
 
@@ -265,6 +277,7 @@ class Library:
         self.commands: dict[str, list[str]] = reader.raw("commands.yml")
         self.ambiguous = reader.entries("sms.yml", "ambiguous", AmbiguousWord)
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
+        self.replies = _by_id(reader.entries("console/replies.yml", "replies", PreparedReply))
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
         self.permissions = reader.whole("policy/permissions.yml", Permissions)
@@ -348,7 +361,7 @@ class Library:
         yield from sorted((pair for pair in dated if pair[1] <= limit), key=lambda pair: (pair[1], pair[0]))
 
 
-def placeholders(entry: Answer | Response) -> set[str]:
+def placeholders(entry: Answer | Response | PreparedReply) -> set[str]:
     """Names in {braces} anywhere in the entry's wordings."""
     texts = [entry.text, *([entry.sms] if entry.sms else [])]
     return {match for text in texts for wording in (text.vi, text.en) for match in PLACEHOLDER.findall(wording)}

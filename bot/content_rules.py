@@ -75,6 +75,10 @@ def _wordings(library: Library) -> Iterator[Wording]:
         yield from _both(library, where, "text", response.text, fragment=fragment)
         if response.sms:
             yield from _both(library, where, "sms", response.sms, fragment=fragment)
+    for reply in library.replies.values():
+        where = f"console/replies.yml: {reply.id}"
+        yield from _both(library, where, "text", reply.text)
+        yield from _both(library, where, "sms", reply.wording("sms"))
     for flag in library.red_flags.values():
         for field in ("title", "why", "do", "ask"):
             if text := getattr(flag, field):
@@ -213,6 +217,9 @@ def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
             yield Problem(
                 "error", f"answers/{answer.topic}.yml: {answer.id}", f"{{{name}}} is no hotline and no notice"
             )
+    for reply in library.replies.values():
+        for name in placeholders(reply) - _known(library):
+            yield Problem("error", f"console/replies.yml: {reply.id}", f"{{{name}}} is no hotline and no notice")
     for name, response in library.responses.items():
         for unknown in placeholders(response) - _known(library) - FILLED_IN:
             yield Problem(

@@ -6,10 +6,12 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
 from bot.content import Library
+from bot.web.filters import FILTERS
 
 _FOLDER = Path(__file__).parent
 
 templates = Jinja2Templates(_FOLDER / "templates")
+templates.env.filters |= FILTERS
 
 
 def page_words(library: Library, page: str, language: str) -> dict[str, str]:

@@ -1,0 +1,358 @@
+"""Made-up data for every page of the console, in the shapes that the templates document."""
+
+import datetime as dt
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from bot.content import load_yaml
+from bot.web.words import templates
+from tests.conftest import ROOT
+
+NOW = dt.datetime(2026, 11, 22, 7, 30, tzinfo=dt.UTC)
+Context = dict[str, Any]
+
+ME = {"name": "Lan Anh", "roles": ["operator", "supervisor"], "on_duty": True, "open_cases": 3, "most_cases": 8}
+MAY = frozenset(
+    "queue.see case.claim case.work case.assign case.ask_second case.decide_second case.hand_on case.export team.see "
+    "directory.see account.own people.manage audit.see settings.see".split()
+)
+EVERYTHING = frozenset(
+    "claim hand_over release skip priority ask refer second reveal code reach close reopen export note summary talk".split()
+)
+
+
+def strict_environment() -> Environment:
+    """The pages' own environment, where a name that is not in the context is an error."""
+    return templates.env.overlay(undefined=StrictUndefined)
+
+
+def words(language: str) -> dict[str, dict[str, str]]:
+    """All words of the console; those of pages that are written elsewhere may be missing."""
+    return dict(load_yaml(ROOT / "content" / "console" / f"{language}.yml"))
+
+
+def common(language: str, group: str, /, **more: Any) -> Context:
+    """What every page gets, and `more`."""
+    known = words(language)
+    return {
+        "w": known[group],
+        "c": known["common"],
+        "words": known,
+        "lang": language,
+        "me": ME,
+        "may": MAY,
+        "csrf": "token-of-this-session",
+        "nav": group,
+        "counts": {"p0": 2, "mine": 1, "second": 1},
+        "here": f"/console/{group}",
+        **more,
+    }
+
+
+def a_row(reference: str, priority: str, **more: Any) -> Context:
+    """A line of the queue."""
+    return {
+        "reference": reference,
+        "priority": priority,
+        "kind": "report",
+        "status": "open",
+        "minor": False,
+        "about": "other",
+        "country": "Campuchia",
+        "flags": [],
+        "waiting": 12,
+        "due": NOW + dt.timedelta(minutes=3),
+        "overdue": False,
+        "owner": None,
+        "mine": False,
+        "claimable": True,
+        "pages": 0,
+        "linked": 0,
+        "news": 0,
+        "held": False,
+        **more,
+    }
+
+
+ROWS = [
+    a_row("K7M2QX", "P0", kind="emergency", about="self", country="Myanmar", waiting=17, overdue=True, pages=3, linked=2,
+          flags=["Đánh, bỏ đói hoặc dọa nạt", "Không cho ra ngoài, có người canh"]),
+    a_row("B4T9RW", "P0", kind="emergency", minor=True, waiting=2, pages=1, flags=["Đòi tiền mới cho về"]),
+    a_row("H2N8CV", "P1", minor=True, country="Lào", waiting=48, due=NOW + dt.timedelta(minutes=12)),
+    a_row("D5S3GZ", "P2", owner="Minh Tuấn", claimable=False, due=None, waiting=205, held=True),
+    a_row("Q9F6JA", "P2", owner="Lan Anh", mine=True, claimable=False, due=None, waiting=1500, news=2,
+          flags=["Thu tiền trước khi đi làm", "Giục quyết cho nhanh", "Rủ hoặc đăng tuyển qua mạng xã hội"]),
+    a_row("W3E7TY", "P3", kind="human", about="self", country=None, waiting=600),
+    a_row("X2Y4ZK", "P3", kind="offer", status="closed", claimable=False, owner="Lan Anh", due=None),
+]  # fmt: skip
+WAITING = [
+    {"priority": "P0", "count": 2, "longest": 17},
+    {"priority": "P1", "count": 1, "longest": 48},
+    {"priority": "P2", "count": 0, "longest": None},
+    {"priority": "P3", "count": 1, "longest": 600},
+]
+QUEUE: Context = {"show": "open", "q": "", "waiting": WAITING, "page": 2, "pages": 3, "rows": ROWS}
+
+
+def a_case(**more: Any) -> Context:
+    """What the whole page of a case gets beside the common part; `more` replaces single names."""
+    return {
+        "case": {
+            "reference": "K7M2QX",
+            "kind": "emergency",
+            "priority": "P0",
+            "status": "open",
+            "outcome": None,
+            "minor": True,
+            "about": "other",
+            "watched": True,
+            "owner": "Lan Anh",
+            "mine": True,
+            "channel": "sms",
+            "opened_at": NOW - dt.timedelta(hours=2),
+            "claimed_at": NOW - dt.timedelta(hours=1, minutes=57),
+            "ended_at": None,
+            "heard_at": NOW - dt.timedelta(minutes=6),
+            "waiting": 6,
+            "due": NOW,
+            "overdue": False,
+        },
+        "can": EVERYTHING,
+        "state": {"identity": "known", "presence": "here", "knock": None},
+        "duty": None,
+        "facts": {
+            "country": "Myanmar",
+            "flags": ["Đánh, bỏ đói hoặc dọa nạt", "Không cho ra ngoài, có người canh", "Giấy tờ bị người khác giữ"],
+            "signs": ["Có người đi cùng"],
+            "answers": [{"asked": "Có ai bị thương không?", "answered": "co, 1 ban bi danh hom qua"}],
+            "reporter": "Chị gái, đang ở Nghệ An.",
+            "subject": "Em trai 17 tuổi.",
+            "place": "Gần sông, tòa nhà 5 tầng sơn xanh.",
+            "plan": "",
+        },
+        "reach": {"way": "channel", "hours": "21:00-22:00"},
+        "code_set": True,
+        "talk": TALK,
+        "composer": a_composer(),
+        "timeline": TIMELINE,
+        "linked": LINKED,
+        "colleagues": [
+            {"id": "s2", "name": "Minh Tuấn", "on_duty": True, "open_cases": 4, "most_cases": 8},
+            {"id": "s3", "name": "Hồng Vân", "on_duty": False, "open_cases": 8, "most_cases": 8},
+        ],
+        "consents": [
+            {"purpose": "pass_111", "state": "yes", "at": NOW},
+            {"purpose": "pass_police", "state": "none", "at": None},
+            {"purpose": "pass_embassy", "state": "asked", "at": NOW},
+            {"purpose": "pass_ngo", "state": "no", "at": NOW},
+        ],
+        "receivers": [
+            {"id": "vn_111", "name": "Tổng đài 111", "purpose": "pass_111", "ready": True},
+            {"id": "police", "name": "Công an tỉnh", "purpose": "pass_police", "ready": False},
+        ],
+        "requests": [
+            {"kind": "reveal", "asked_by": "Lan Anh", "asked_at": NOW, "state": "granted", "until": NOW + dt.timedelta(hours=1)},
+            {"kind": "pass_on", "asked_by": "Lan Anh", "asked_at": NOW, "state": "waiting", "until": None},
+        ],
+        "number": "+84 90 000 00 00",
+        "handoffs": [
+            {"id": "h1", "receiver": "Tổng đài 111", "form": "sheet", "at": NOW, "status": "made"},
+            {"id": "h2", "receiver": "Tổng đài 111", "form": "webhook", "at": NOW, "status": "queued"},
+        ],
+        **more,
+    }  # fmt: skip
+
+
+def a_composer(**more: Any) -> Context:
+    """The place to write, empty."""
+    replies = [
+        {"id": "here", "title": "Mình ở đây", "text": "Mình đang đọc đây. Bạn cứ nhắn từng chút một, không cần vội."},
+        {"id": "safe", "title": "Có tiện nói không", "text": "Lúc này bạn nhắn tin có tiện không? 1 Tiện, 2 Chưa tiện."},
+    ]
+    return {"id": "0b9e", "text": "", "confirm": None, "replies": replies, "preview": None, **more}
+
+
+WARNED: Context = {
+    "text": "Ban yen tam, minh se cuu ban. Nho bam vao hxxp",
+    "segments": 2,
+    "vnd": 1000,
+    "warnings": [
+        {"id": "promise", "words": ["yen tam", "se cuu"]},
+        {"id": "recruiter", "words": ["http://viec-nhe.example.com"]},
+    ],
+}
+TALK = [
+    {"author": "person", "name": None, "text": "cuu voi, em toi bi nhot o myanmar, hom qua ho danh no", "at": NOW - dt.timedelta(hours=2), "delivery": None},
+    {"author": "bot", "name": None, "text": "Mình nghe đây. Nếu có người nhìn máy, nhắn THOAT, mình im ngay.\nỞ nước ngoài, gọi +84 981 84 84 84.", "at": NOW - dt.timedelta(hours=2), "delivery": "delivered"},
+    {"author": "operator", "name": "Lan Anh", "text": "Mình là người trực. Lúc này bạn nhắn tin có tiện không?", "at": NOW - dt.timedelta(hours=1, minutes=55), "delivery": "sent"},
+    {"author": "person", "name": None, "text": "tien. ho noi vao http://viec-nhe.example.com/a?b=1 ma lay\u202egnp.exe \u200b", "at": NOW - dt.timedelta(minutes=50), "delivery": None},
+    {"author": "operator", "name": "Lan Anh", "text": "Em bạn còn giữ điện thoại riêng không?", "at": NOW - dt.timedelta(minutes=40), "delivery": "uncertain"},
+    {"author": "operator", "name": "Lan Anh", "text": "Khi nào tiện bạn nhắn nhé.", "at": NOW - dt.timedelta(minutes=20), "delivery": "held"},
+]  # fmt: skip
+TIMELINE = [
+    {"at": NOW - dt.timedelta(minutes=30), "who": "Lan Anh", "kind": "note", "detail": "Mẹ ở nhà chưa biết chuyện, đừng gọi về nhà."},
+    {"at": NOW - dt.timedelta(hours=1), "who": "Lan Anh", "kind": "claimed", "detail": None},
+    {"at": NOW - dt.timedelta(hours=2), "who": "clock", "kind": "paged", "detail": None},
+    {"at": NOW - dt.timedelta(hours=2), "who": "bot", "kind": "opened", "detail": "lời nhắn kể về nguy hiểm"},
+]  # fmt: skip
+LINKED = [
+    {"reference": "Q9F6JA", "priority": "P2", "status": "open", "match": "phone", "opened_at": NOW, "readable": True},
+    {"reference": "X2Y4ZK", "priority": "P3", "status": "closed", "match": "company", "opened_at": NOW, "readable": False},
+]
+TEAM: Context = {
+    "people": [
+        {"id": "s1", "name": "Lan Anh", "roles": ["supervisor"], "on_duty": True, "open_cases": 3, "most_cases": 8, "page_order": 1, "reachable": True},
+        {"id": "s3", "name": "Hồng Vân", "roles": ["operator"], "on_duty": False, "open_cases": 8, "most_cases": 8, "page_order": None, "reachable": False},
+    ],
+    "waiting": WAITING,
+    "unclaimed": [{"reference": "K7M2QX", "priority": "P0", "waiting": 17}],
+}  # fmt: skip
+DIRECTORY: Context = {
+    "countries": [{"code": "LA", "name": "Lào"}, {"code": "VN", "name": "Việt Nam"}],
+    "country": "LA",
+    "entries": [
+        {"id": "vn_111", "name": "Tổng đài quốc gia 111", "number": "111", "country": "Việt Nam", "notes": None, "checked": dt.date(2026, 8, 1), "expires": dt.date(2026, 11, 1), "overdue": True,
+         "sources": [{"url": "https://example.com/111", "date": "2025-09-19"}, {"url": "https://example.com/b", "date": None}]},
+        {"id": "mofa", "name": "Bảo hộ công dân", "number": "+84 981 84 84 84", "country": "Nước ngoài", "notes": "Ngày đêm", "checked": dt.date(2026, 11, 21), "expires": dt.date(2027, 2, 19), "overdue": False,
+         "sources": [{"url": "https://example.com/c", "date": None}]},
+    ],
+}  # fmt: skip
+AUDIT: Context = {
+    "chain": {"whole": True, "broken_at": None, "checked": 1204},
+    "head": {"position": 1204, "mac": "9f2c" * 16},
+    "rows": [
+        {"position": 1204, "at": NOW, "actor": "Lan Anh", "action": "read", "reference": "K7M2QX", "subject": None},
+        {"position": 1203, "at": NOW, "actor": "command line", "action": "roles", "reference": None, "subject": "Hồng Vân"},
+        {"position": 1202, "at": NOW, "actor": "clock", "action": "paged", "reference": "K7M2QX", "subject": "Minh Tuấn"},
+    ],
+    "actors": [{"id": "s1", "name": "Lan Anh"}, {"id": "clock", "name": "clock"}],
+    "chosen": {"actor": "s1", "action": "read", "reference": "", "since": "2026-11-01", "until": ""},
+    "page": 1,
+    "pages": 25,
+    "query": "actor=s1&",
+}
+SETTINGS: Context = {
+    "settings": {
+        "deployment": "trial",
+        "staffed": True,
+        "hours": [{"days": "T2-T6", "hours": "08:00-17:30"}],
+        "open_now": False,
+        "holidays": [dt.date(2027, 2, 6), dt.date(2027, 2, 7)],
+        "claim_minutes": {"P0": 5, "P1": 60, "P2": 1440, "P3": 4320},
+        "page_again_minutes": [5, 10],
+        "honest_after_minutes": 15,
+        "keep_cases_days": 90,
+        "keep_words_hours": 24,
+        "channels": [{"name": "sms", "on": True}, {"name": "telegram", "on": False}],
+        "recovery_set": False,
+        "webhook": None,
+        "reporting_set": False,
+    }
+}
+SECOND: Context = {
+    "waiting": [
+        {"id": "r1", "kind": "pass_on", "asked_by": "Minh Tuấn", "asked_at": NOW, "reference": "K7M2QX", "priority": "P0", "reason": "Họ đang bị đánh, không trả lời được nữa.", "own": False},
+        {"id": "r2", "kind": "reveal", "asked_by": "Lan Anh", "asked_at": NOW, "reference": "B4T9RW", "priority": "P0", "reason": "Cần gọi lại ngay.", "own": True},
+    ],
+    "decided": [{"kind": "reveal", "asked_by": "Lan Anh", "decided_by": "Minh Tuấn", "decided_at": NOW, "granted": True, "reference": "H2N8CV"}],
+}  # fmt: skip
+SHEET: Context = {
+    "sheet": {
+        "reference": "K7M2QX",
+        "receiver": "Tổng đài 111",
+        "purpose": "pass_111",
+        "basis": "consent",
+        "consent_words": "co, chi nho 111 giup",
+        "consent_at": NOW,
+        "reason": None,
+        "alias": "Người nhắn K7M2QX",
+        "number": None,
+        "reporter": "Chị gái, đang ở Nghệ An.",
+        "subject": "Em trai 17 tuổi, đi từ tháng 9.",
+        "place": "Myanmar, gần sông Moei, tòa nhà 5 tầng sơn xanh.",
+        "summary": "Đi theo lời rủ bán vé số ở Thái. Bị giữ giấy tờ, không được ra ngoài.",
+        "done": "Đã đưa số bảo hộ công dân.",
+        "minor": True,
+        "flags": ["Không cho ra ngoài, có người canh", "Giấy tờ bị người khác giữ"],
+        "prepared_by": "Lan Anh",
+        "prepared_at": NOW,
+        "digest": "5d41402abc4b2a76b9719d911017c592" * 2,
+    }
+}
+ERROR: Context = {"error": "conflict", "back": "/console/queue", "detail": "already_claimed"}
+
+NOBODY: Context = {"me": None}
+ENDED = {**a_case()["case"], "status": "closed", "outcome": "referred_111", "ended_at": NOW, "minor": False, "watched": False}
+UNCLAIMED = {**a_case()["case"], "owner": None, "mine": False, "heard_at": None, "overdue": True}
+
+# name of the picture -> template, group of words, context beside the common one
+PAGES: dict[str, tuple[str, str, Context]] = {
+    "queue": ("queue.html", "queue", QUEUE),
+    "queue-part": ("_queue.html", "queue", QUEUE),
+    "queue-empty": ("queue.html", "queue", {**QUEUE, "show": "unclaimed", "rows": [], "page": 1, "pages": 1}),
+    "queue-found": ("queue.html", "queue", {**QUEUE, "q": "ABC", "rows": []}),
+    "mine": ("mine.html", "mine", {**QUEUE, "show": "mine", "waiting": [], "rows": ROWS[:2], "pages": 1, "page": 1}),
+    "mine-full": ("mine.html", "mine", {**QUEUE, "rows": [], "me": {**ME, "open_cases": 8}}),
+    "case": ("case.html", "case", a_case()),
+    "case-warned": (
+        "case.html",
+        "case",
+        a_case(
+            composer=a_composer(text="Bạn yên tâm, mình sẽ cứu bạn.", confirm="1", preview=WARNED),
+            state={"identity": "not_verified", "presence": "silent", "knock": None},
+        ),
+    ),
+    "case-away": (
+        "case.html",
+        "case",
+        a_case(
+            state={
+                "identity": "verified",
+                "presence": "away",
+                "knock": {"text": "Chào bạn, lúc này nhắn tin có tiện không?", "leaves_at": NOW + dt.timedelta(hours=6)},
+            },
+            duty="Phải báo cơ quan bảo vệ trẻ em trong 24 giờ.",
+        ),
+    ),
+    "case-unclaimed": ("case.html", "case", a_case(case=UNCLAIMED, can={"claim"}, talk=[], linked=[], number=None)),
+    "case-ended": (
+        "case.html",
+        "case",
+        a_case(case=ENDED, can=set(), state={"identity": "known", "presence": "gone", "knock": None}),
+    ),
+    "composer-preview": ("_composer.html", "case", a_case(composer=a_composer(preview={**WARNED, "segments": None, "vnd": None}))),
+    "team": ("team.html", "team", TEAM),
+    "team-empty": ("team.html", "team", {"people": TEAM["people"][1:], "waiting": WAITING, "unclaimed": []}),
+    "directory": ("directory.html", "directory", DIRECTORY),
+    "directory-empty": ("directory.html", "directory", {**DIRECTORY, "entries": []}),
+    "audit": ("audit.html", "audit", AUDIT),
+    "audit-broken": (
+        "audit.html",
+        "audit",
+        {**AUDIT, "chain": {"whole": False, "broken_at": 1203, "checked": 1202}, "head": None},
+    ),
+    "audit-empty": ("audit.html", "audit", {**AUDIT, "rows": []}),
+    "settings": ("settings.html", "settings", SETTINGS),
+    "settings-bare": (
+        "settings.html",
+        "settings",
+        {"settings": {**SETTINGS["settings"], "staffed": False, "holidays": [], "recovery_set": True, "reporting_set": True}},
+    ),
+    "second": ("second.html", "second", SECOND),
+    "second-empty": ("second.html", "second", {"waiting": [], "decided": []}),
+    "sheet": ("sheet.html", "sheet", SHEET),
+    "sheet-emergency": (
+        "sheet.html",
+        "sheet",
+        {"sheet": {**SHEET["sheet"], "basis": "emergency", "reason": "Đang bị đánh.", "consent_words": None, "number": "+84 90 000 00 00"}},
+    ),
+    "error": ("error.html", "error", ERROR),
+    "error-nobody": ("error.html", "error", {"error": "missing", "back": "/console/login", "detail": None, **NOBODY}),
+}  # fmt: skip
+
+
+def render(name: str, language: str) -> str:
+    """One page as HTML, with made-up data; jinja2.UndefinedError where the template asks for what is not documented."""
+    template, page, context = PAGES[name]
+    return strict_environment().get_template(f"console/{template}").render(common(language, page, **context))
