@@ -84,6 +84,7 @@ class App:
                 pause=dt.timedelta(minutes=bot.conversation.pause_minutes),
                 idle=dt.timedelta(minutes=bot.conversation.idle_minutes),
                 staffed=bot.hotline.staffed,
+                hours=bot.hotline.open_hours,
                 per_minute=bot.conversation.messages_per_minute,
                 per_hour=bot.conversation.messages_per_hour,
             ),

@@ -215,6 +215,21 @@ class Country(Entry):
     hotlines: tuple[str, ...] = ()
 
 
+class PartOfDay(Text):
+    """What the day is called from the hour `from` on."""
+
+    start: int = Field(ge=0, le=23, alias="from")
+
+
+class SpokenHours(Entry):
+    """How an hour and its day are said."""
+
+    parts: tuple[PartOfDay, ...]
+    time: Mapping[Literal["sharp", "half", "other"], Text]
+    when: Mapping[Literal["today", "tomorrow", "this_week", "later"], Text]
+    days: tuple[Text, ...] = Field(min_length=7, max_length=7)
+
+
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
@@ -243,7 +258,11 @@ class Library:
         self.forms = {name: form for name, form in forms.items() if form}
         self.commands: dict[str, list[str]] = reader.raw("commands.yml")
         self.ambiguous = reader.entries("sms.yml", "ambiguous", AmbiguousWord)
+        self.hours = reader.whole("hours.yml", SpokenHours)
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
+        self.console: dict[str, dict[str, dict[str, str]]] = {
+            language: reader.raw(f"console/{language}.yml") for language in ("vi", "en")
+        }
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
         if reader.problems:

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from bot.content import Question
-from bot.conversation import forms
+from bot.conversation import forms, openings
 from bot.conversation.desk import Desk
 from bot.conversation.events import (
     CaseExtended,
@@ -123,7 +123,7 @@ def case_of_danger(desk: Desk, slots: Slots) -> CaseRequested:
 
 
 def danger_reply(desk: Desk, slots: Slots) -> Reply:
-    case = desk.speaker.say("emergency_case_staffed" if desk.settings.staffed else "emergency_case_unstaffed")
+    case = queue_told(desk, "emergency_case")
     wording = danger_wording(desk, slots)
     numbers = numbers_for(desk, slots.country)
     if wording == "emergency_relative":
@@ -325,7 +325,7 @@ def agreed(desk: Desk) -> Turn:
         )
     )
     desk.update(case_open=True, draft=(), safety="safe" if state.safety == "unasked" else state.safety)
-    told = desk.speaker.say("case_staffed" if desk.settings.staffed else "case_unstaffed")
+    told = queue_told(desk, "case")
     if state.form == "report":
         return next_question(desk, told)
     desk.update(form="human", step="tell")
