@@ -71,7 +71,9 @@ class HotlineConfig(Section):
     hours: str | dict[str, str] | None = Field(None, description="when they do; none: day and night")
     holidays: tuple[Annotated[dt.date, BeforeValidator(_day)], ...] = Field((), description="when they do not")
     claim_minutes: ClaimMinutes = ClaimMinutes()
-    page_again_minutes: tuple[int, ...] = Field((5, 10), description="for P0: the next person; with the last, everybody")
+    page_again_minutes: tuple[int, ...] = Field(
+        (5, 10), description="for P0: the next person; with the last, everybody"
+    )
     honest_after_minutes: int = Field(15, ge=1, description="nobody has claimed a P0: the person is told")
     keep_cases_days: int = Field(90, ge=1, description="after closing")
     keep_words_hours: int = Field(24, ge=0, description="of both sides, after closing")

@@ -221,12 +221,25 @@ class PartOfDay(Text):
     start: int = Field(ge=0, le=23, alias="from")
 
 
+class SpokenTimes(Entry):
+    sharp: Text
+    half: Text
+    other: Text
+
+
+class SpokenDays(Entry):
+    today: Text
+    tomorrow: Text
+    this_week: Text
+    later: Text
+
+
 class SpokenHours(Entry):
     """How an hour and its day are said."""
 
     parts: tuple[PartOfDay, ...]
-    time: Mapping[Literal["sharp", "half", "other"], Text]
-    when: Mapping[Literal["today", "tomorrow", "this_week", "later"], Text]
+    time: SpokenTimes
+    when: SpokenDays
     days: tuple[Text, ...] = Field(min_length=7, max_length=7)
 
 

@@ -69,7 +69,9 @@ def read_week(written: str | Mapping[str, str]) -> tuple[Spans, ...]:
 def _days(written: str) -> range:
     first, _, last = written.partition("-")
     if first not in DAYS or (last or first) not in DAYS or DAYS.index(last or first) < DAYS.index(first):
-        raise ValueError(f"'{written}' is no day: write mon, tue, wed, thu, fri, sat, sun, or two of them such as mon-fri")
+        raise ValueError(
+            f"'{written}' is no day: write mon, tue, wed, thu, fri, sat, sun, or two of them such as mon-fri"
+        )
     return range(DAYS.index(first), DAYS.index(last or first) + 1)
 
 

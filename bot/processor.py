@@ -196,7 +196,7 @@ class Processor:
                 own = links.addresses_of(connection, contact)  # both lines may end in one phone
                 contacts.set_silent(connection, own, now)
                 for address_id in own:
-                    outbox.cancel_waiting(connection, address_id, "silent", now)
+                    outbox.cancel_waiting(connection, address_id, "silent", now, pages_too=False)
             case OptedIn(purpose, words):
                 if not contacts.has_consented(connection, contact, purpose):
                     contacts.record_consent(

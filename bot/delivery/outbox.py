@@ -8,7 +8,7 @@ import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     Connection,
@@ -52,8 +52,11 @@ MOST_DOUBTS = 50  # of one round
 _QUEUED = outbox.c.status == literal_column("'queued'")
 _UNDER_WAY = outbox.c.status.in_([literal_column("'claimed'"), literal_column("'sending'")])
 _OPEN = (DeliveryStatus.QUEUED, DeliveryStatus.CLAIMED, DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN)
+_IS_PAGE = outbox.c.author == literal_column("'page'")
 _FREE = {"owner": None, "lease_until": None}
 NOTHING = SendResult()
+
+Author = Literal["bot", "operator", "page"]  # page: a call to one of the staff, who asked for it
 
 
 @dataclass(frozen=True)
@@ -101,34 +104,70 @@ def enqueue(
 
     `clear`: the messages that a reply with `clearing` deletes. `repeat_note`: for an emergency that may have to go out again.
     """
-    messages, rows = [], []
-    for position, part in enumerate(rendered):
-        row_id = new_id()
-        message = OutboundMessage(
+    messages = tuple(
+        OutboundMessage(
             contact.address, part.text, f"r:{inbox_id}:{position}", lane, part.buttons,
             clear=tuple(clear) if part.clearing else (), clearing=part.clearing,
             repeat_note=repeat_note if lane == Lane.EMERGENCY else "",
-        )  # fmt: skip
-        rows.append(
-            {
-                "id": row_id,
-                "channel": contact.address.channel,
-                "address_id": contact.id,
-                "inbox_id": inbox_id,
-                "position": position,
-                "dedup": message.dedup,
-                "lane": lane,
-                "status": DeliveryStatus.SENT if pulled else DeliveryStatus.QUEUED,
-                "sealed_body": keyring.seal(_body_of(message), _place(row_id)),
-                "created_at": now,
-                "expires_at": now + LIFE,
-                "done_at": now if pulled else None,
-            }
         )
-        messages.append(message)
+        for position, part in enumerate(rendered)
+    )  # fmt: skip
+    left = (
+        {"status": DeliveryStatus.SENT, "done_at": now}
+        if pulled
+        else {"status": DeliveryStatus.QUEUED, "done_at": None}
+    )
+    rows = [
+        {**_row(keyring, contact, message, position, now), "inbox_id": inbox_id, **left}
+        for position, message in enumerate(messages)
+    ]
     if rows:
         connection.execute(insert(outbox), rows)
-    return tuple(messages)
+    return messages
+
+
+def say(
+    connection: Connection,
+    keyring: Keyring,
+    contact: Contact,
+    rendered: Sequence[Rendered],
+    *,
+    dedup: str,
+    author: Author,
+    lane: Lane,
+    now: dt.datetime,
+    life: dt.timedelta = LIFE,
+    repeat_note: str = "",
+) -> tuple[str, ...]:
+    """Something that answers no message; the ids of its rows. What was said before with the same `dedup` (at most 110
+    characters) is not said again. On every channel it waits: to be sent, or to be fetched by the person's own program."""
+    written = []
+    for position, part in enumerate(rendered):
+        message = OutboundMessage(
+            contact.address, part.text, f"{dedup}:{position}", lane, part.buttons, repeat_note=repeat_note
+        )
+        row = _row(keyring, contact, message, position, now) | {"author": author, "expires_at": now + life}
+        if insert_unless_there(connection, outbox, row):
+            written.append(str(row["id"]))
+    return tuple(written)
+
+
+def _row(
+    keyring: Keyring, contact: Contact, message: OutboundMessage, position: int, now: dt.datetime
+) -> dict[str, Any]:
+    row_id = new_id()
+    return {
+        "id": row_id,
+        "channel": contact.address.channel,
+        "address_id": contact.id,
+        "position": position,
+        "dedup": message.dedup,
+        "lane": message.lane,
+        "status": DeliveryStatus.QUEUED,
+        "sealed_body": keyring.seal(_body_of(message), _place(row_id)),
+        "created_at": now,
+        "expires_at": now + LIFE,
+    }
 
 
 def replies_to(
@@ -153,11 +192,14 @@ def clearable(connection: Connection, contact: Contact, now: dt.datetime) -> tup
     return tuple(connection.execute(union(ours, theirs)).scalars())
 
 
-def cancel_waiting(connection: Connection, address_id: str, why: str, now: dt.datetime) -> int:
+def cancel_waiting(
+    connection: Connection, address_id: str, why: str, now: dt.datetime, *, pages_too: bool = True
+) -> int:
     """Nothing that still waits for this address leaves; how many messages that were."""
+    waiting = and_(outbox.c.address_id == address_id, outbox.c.status.in_(["queued", "claimed"]))
     return connection.execute(
         update(outbox)
-        .where(outbox.c.address_id == address_id, outbox.c.status.in_(["queued", "claimed"]))
+        .where(waiting if pages_too else waiting & ~_IS_PAGE)
         .values(status=DeliveryStatus.CANCELLED, error=why, done_at=now, **_FREE)
     ).rowcount
 
@@ -250,8 +292,8 @@ def _candidates() -> Any:
 
 
 def _may_be_reached() -> Any:
-    """S-03: to a silent address nothing leaves but the words that were decided with the silence. S-09: news goes only to
-    those who said yes, and after a case only to those who said yes again."""
+    """S-03: to a silent address nothing leaves but the words that were decided with the silence, and calls to staff, who may
+    try the bot themselves. S-09: news goes only to those who said yes, and after a case only to those who said yes again."""
     silent = and_(addresses.c.silent_since.is_not(None), addresses.c.silent_since != outbox.c.created_at)
     welcome = exists().where(
         consents.c.address_id == addresses.c.id,
@@ -261,7 +303,7 @@ def _may_be_reached() -> Any:
         or_(addresses.c.helped_at.is_(None), consents.c.given_at > addresses.c.helped_at),
     )
     is_news = outbox.c.lane == literal_column(str(int(Lane.BROADCAST)))
-    return and_(addresses.c.unreachable_since.is_(None), ~silent, or_(~is_news, welcome))
+    return and_(addresses.c.unreachable_since.is_(None), or_(~silent, _IS_PAGE), or_(~is_news, welcome))
 
 
 _CANDIDATES = _candidates()
@@ -425,7 +467,9 @@ def cancel_silenced(connection: Connection, now: dt.datetime) -> int:
         outbox.c.created_at < addresses.c.silent_since,
     )
     return connection.execute(
-        update(outbox).where(_QUEUED, silent).values(status=DeliveryStatus.CANCELLED, error="silent", done_at=now)
+        update(outbox)
+        .where(_QUEUED, silent, ~_IS_PAGE)
+        .values(status=DeliveryStatus.CANCELLED, error="silent", done_at=now)
     ).rowcount
 
 
