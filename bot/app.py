@@ -15,10 +15,12 @@ from bot.errors import ConfigError
 from bot.store.database import Database, open_database
 
 if TYPE_CHECKING:  # each part comes with its libraries when it is first needed: a process that only sends stays small
+    from bot.channels.email import EmailChannel
     from bot.channels.sms import SmsLine, SmsProvider, SmsWebhook
     from bot.channels.telegram import TelegramChannel
     from bot.conversation.policy import Policy
     from bot.conversation.risk import Risk
+    from bot.hotline.clocks import Clock
     from bot.processor import Processor
     from bot.rehearsal import Rehearsal
     from bot.staff.entrance import Entrance
@@ -92,6 +94,7 @@ class App:
                 pause=dt.timedelta(minutes=bot.conversation.pause_minutes),
                 idle=dt.timedelta(minutes=bot.conversation.idle_minutes),
                 staffed=bot.hotline.staffed,
+                hours=bot.hotline.open_hours,
                 per_minute=bot.conversation.messages_per_minute,
                 per_hour=bot.conversation.messages_per_hour,
             ),
@@ -150,6 +153,21 @@ class App:
 
         return sms_provider(self.config)
 
+    @cached_property
+    def email(self) -> "EmailChannel | None":
+        """For calls to staff; None where config.yml names no mail server."""
+        settings, password = self.config.bot.hotline.email, self.config.secrets.email_password
+        if settings is None:
+            return None
+        if settings.user and password is None:
+            raise ConfigError("BANDUONG_EMAIL_PASSWORD is not set: bot.hotline.email.user needs it (docs/deployer.md).")
+        from bot.channels.email import EmailChannel
+
+        return EmailChannel(
+            settings.host, settings.port, tls=settings.tls, sender=settings.sender, user=settings.user,
+            password=password.get_secret_value() if password else "", subject=self.library.console("vi")["page"]["subject"],
+        )  # fmt: skip
+
     @property
     def sms_webhook(self) -> "SmsWebhook | None":
         """The SMS provider, if it posts to us."""
@@ -163,16 +181,36 @@ class App:
     @property
     def channels(self) -> tuple[Channel, ...]:
         """The ways out that are configured."""
-        return tuple(channel for channel in (self.telegram, self.sms) if channel)
+        return tuple(channel for channel in (self.telegram, self.sms, self.email) if channel)
 
     def pace_of(self, channel: Channel) -> Pace:
         """How fast messages may leave by one of `channels`."""
         if channel is self.telegram:
             telegram = self.config.bot.telegram
             return Pace(telegram.per_second, telegram.chat_interval, telegram.burst)
+        if channel is self.email:
+            return Pace(self.email.per_second)
         assert self.sms
         sms = self.config.bot.sms
         return Pace(sms.per_second or self.sms.limits.max_per_second, sms.chat_interval, sms.burst)
+
+    @cached_property
+    def queue_clock(self) -> "Clock | None":
+        """What time does in the queue; None where nobody reads it."""
+        from bot.hotline.clocks import Clock
+        from bot.hotline.paging import Exchange
+
+        hotline, public = self.config.bot.hotline, self.config.bot.web.public
+        if not hotline.staffed:
+            return None
+        channels = frozenset(channel.name for channel in self.channels)
+        return Clock(
+            Exchange(self.library, channels, f"{public}/console" if public else None),
+            hotline.open_hours,
+            claim={name: dt.timedelta(minutes=most) for name, most in hotline.claim_minutes.model_dump().items()},
+            page_again=tuple(dt.timedelta(minutes=later) for later in hotline.page_again_minutes),
+            honest_after=dt.timedelta(minutes=hotline.honest_after_minutes),
+        )
 
     @property
     def telegram_secret(self) -> str:

@@ -4,13 +4,14 @@ import datetime as dt
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from bot.content import load_yaml
 from bot.errors import ConfigError
+from bot.hours import ALWAYS, Hours, read_week
 
 HOME_VARIABLE = "BANDUONG_HOME"
 DATABASE_VARIABLE = "BANDUONG_DATABASE_URL"
@@ -36,21 +37,71 @@ class ConversationConfig(Section):
     longest_text: int = Field(4000, ge=500, le=10000, description="characters of one message that are read")
 
 
+class ClaimMinutes(Section):
+    """By which time a case of each priority should have been claimed."""
+
+    P0: int = Field(5, ge=1)
+    P1: int = Field(60, ge=1)
+    P2: int = Field(1440, ge=1)
+    P3: int = Field(4320, ge=1)
+
+
+class EmailConfig(Section):
+    """By which staff can be paged. Used with BANDUONG_EMAIL_PASSWORD where the server wants a log-in."""
+
+    host: str
+    port: int = Field(587, ge=1, le=65535)
+    tls: Literal["starttls", "tls", "none"] = Field("starttls", description="none: on this machine only")
+    user: str | None = None
+    sender: str = Field(pattern=r"^[^\s<>@,]+@[^\s<>@,]+$", description="our address")
+
+    @model_validator(mode="after")
+    def _nothing_leaves_in_the_clear(self) -> Self:
+        if self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("tls: none is for a mail server on this machine; use starttls or tls")
+        return self
+
+
+def _day(written: object) -> object:
+    return dt.date.fromisoformat(written) if isinstance(written, str) else written
+
+
 class HotlineConfig(Section):
     staffed: bool = Field(default=False, description="whether people really read the queue; the bot says so truthfully")
-    claim_minutes: dict[Literal["P0", "P1", "P2", "P3"], int] = {"P0": 5, "P1": 60, "P2": 1440, "P3": 4320}
+    hours: str | dict[str, str] | None = Field(None, description="when they do; none: day and night")
+    holidays: tuple[Annotated[dt.date, BeforeValidator(_day)], ...] = Field((), description="when they do not")
+    claim_minutes: ClaimMinutes = ClaimMinutes()
+    page_again_minutes: tuple[int, ...] = Field(
+        (5, 10), description="for P0: the next person; with the last, everybody"
+    )
+    honest_after_minutes: int = Field(15, ge=1, description="nobody has claimed a P0: the person is told")
+    keep_cases_days: int = Field(90, ge=1, description="after closing")
+    keep_words_hours: int = Field(24, ge=0, description="of both sides, after closing")
+    email: EmailConfig | None = None
+
+    @model_validator(mode="after")
+    def _hours_can_be_read(self) -> Self:
+        if list(self.page_again_minutes) != sorted({minutes for minutes in self.page_again_minutes if minutes > 0}):
+            raise ValueError("page_again_minutes must rise, for example [5, 10]")
+        _ = self.open_hours
+        return self
 
     @property
     def claim_within(self) -> dict[str, dt.timedelta]:
         """Priority -> how soon somebody should have claimed it."""
-        return {priority: dt.timedelta(minutes=minutes) for priority, minutes in self.claim_minutes.items()}
+        return {name: dt.timedelta(minutes=minutes) for name, minutes in self.claim_minutes.model_dump().items()}
+
+    @property
+    def open_hours(self) -> Hours:
+        """When somebody reads the queue, where anybody does at all."""
+        return Hours(ALWAYS.week if self.hours is None else read_week(self.hours), frozenset(self.holidays))
 
 
 class WebConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     public: str | None = Field(
-        None, pattern="^https://[^/]+$", description="https://HOST where browsers reach us, if it is not this address"
+        None, pattern="^https://[^/]+$", description="https://HOST by which browsers reach the pages"
     )
     leave_to: str = Field("https://www.google.com/search?q=thoi+tiet", pattern="^https://")
     messages_per_minute: int = Field(30, ge=1)
@@ -158,6 +209,7 @@ class Secrets(BaseModel):
     android_password: SecretStr | None = None
     android_signing_key: SecretStr | None = None
     smpp_password: SecretStr | None = None
+    email_password: SecretStr | None = None
 
 
 class Config(BaseModel):

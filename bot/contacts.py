@@ -3,8 +3,9 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
 
 from bot.messages import Address
 from bot.store.crypto import Keyring
@@ -19,6 +20,7 @@ _LOCK = (
     .order_by(addresses.c.id)
     .with_for_update()
 )
+_TAKE = select(addresses).where(addresses.c.id == bindparam("own")).with_for_update(skip_locked=True)
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ def find(connection: Connection, keyring: Keyring, address: Address) -> Contact 
     if found and connection.dialect.name != "sqlite":  # where a transaction has the whole database
         connection.execute(_LOCK, {"own": found.id, "person": found.person})
         found = connection.execute(_FIND, key).first()
-    if found is None:
-        return None
+    return _contact(found, address) if found else None
+
+
+def _contact(found: Row[Any], address: Address) -> Contact:
     return Contact(
         found.id,
         address,
@@ -69,6 +73,23 @@ def lock(connection: Connection, keyring: Keyring, address_id: str) -> Contact |
 
 def find_or_create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:
     return find(connection, keyring, address) or _create(connection, keyring, address, now)
+
+
+def find_unlocked(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:
+    """The row of an address to which something is sent, made where there is none; its person may write meanwhile."""
+    key = {"channel": address.channel, "lookup": keyring.lookup(address.channel, address.identifier)}
+    found = connection.execute(_FIND, key).first()
+    return _contact(found, address) if found else _create(connection, keyring, address, now)
+
+
+def take_if_free(connection: Connection, keyring: Keyring, address_id: str) -> Contact | None:
+    """The contact of this row, locked for the rest of the transaction; None while another transaction has it (the person
+    is writing) or where it is gone. Never waits, so it may be called whatever else is locked."""
+    found = connection.execute(_TAKE, {"own": address_id}).first()
+    if found is None:
+        return None
+    identifier = keyring.open(found.sealed_identifier, f"addresses|{found.id}|sealed_identifier")
+    return _contact(found, Address(found.channel, identifier))
 
 
 def _create(connection: Connection, keyring: Keyring, address: Address, now: dt.datetime) -> Contact:

@@ -248,6 +248,34 @@ class ConsoleFile(RootModel[dict[str, dict[str, str]]]):
     model_config = ConfigDict(frozen=True)
 
 
+class PartOfDay(Text):
+    """What the day is called from the hour `from` on."""
+
+    start: int = Field(ge=0, le=23, alias="from")
+
+
+class SpokenTimes(Entry):
+    sharp: Text
+    half: Text
+    other: Text
+
+
+class SpokenDays(Entry):
+    today: Text
+    tomorrow: Text
+    this_week: Text
+    later: Text
+
+
+class SpokenHours(Entry):
+    """How an hour and its day are said."""
+
+    parts: tuple[PartOfDay, ...]
+    time: SpokenTimes
+    when: SpokenDays
+    days: tuple[Text, ...] = Field(min_length=7, max_length=7)
+
+
 EntryT = TypeVar("EntryT", bound=BaseModel)
 
 
@@ -276,6 +304,7 @@ class Library:
         self.forms = {name: form for name, form in forms.items() if form}
         self.commands: dict[str, list[str]] = reader.raw("commands.yml")
         self.ambiguous = reader.entries("sms.yml", "ambiguous", AmbiguousWord)
+        self.hours = reader.whole("hours.yml", SpokenHours)
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
         self.replies = _by_id(reader.entries("console/replies.yml", "replies", PreparedReply))
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")

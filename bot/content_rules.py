@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Literal
 
 from bot.channels.sms_text import sms_text
-from bot.content import Answer, Library, Response, Text, placeholders
+from bot.content import Answer, Library, PreparedReply, Response, Text, placeholders
 from bot.letters import fold
 
 OPENING = 40  # characters that a lock screen shows (S-08)
@@ -26,7 +26,7 @@ NEEDED_COMMANDS = frozenset(
     "exit stop delete subscribe human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
 )
 NOTICES_111 = frozenset({"call_111", "call_111_after"})
-FILLED_IN = frozenset("count flags why do where signs question case numbers title checked sources code".split())
+FILLED_IN = frozenset("count flags why do where signs question case numbers title checked sources code opening".split())
 
 _NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")
 _SHORT_LINE = re.compile(r"\b(?:111|113)\b(?![.,]\d)")
@@ -200,7 +200,7 @@ _WORDING_RULES: tuple[Callable[[Wording, Library], Iterator[Problem]], ...] = (
 
 
 def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
-    """Every choice leads somewhere, and every {name} is known."""
+    """Every choice leads somewhere, and every answer belongs to a topic."""
     known = {*library.actions, *library.answers}
     choices: list[tuple[str, str]] = [
         (f"answers/{a.topic}.yml: {a.id}", n) for a in library.answers.values() for n in a.next
@@ -213,13 +213,19 @@ def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
         for unknown in {*own, *own.values()} - set(library.answers):
             yield Problem("error", f"countries.yml: own_answers: {code}", f"'{unknown}' is no answer")
     for answer in library.answers.values():
-        for name in placeholders(answer) - _known(library):
-            yield Problem(
-                "error", f"answers/{answer.topic}.yml: {answer.id}", f"{{{name}}} is no hotline and no notice"
-            )
-    for reply in library.replies.values():
-        for name in placeholders(reply) - _known(library):
-            yield Problem("error", f"console/replies.yml: {reply.id}", f"{{{name}}} is no hotline and no notice")
+        if answer.topic not in library.topics:
+            yield Problem("error", answer.id, "its topic has no file of its own")
+
+
+def _placeholders(library: Library, today: dt.date) -> Iterator[Problem]:
+    """Every {name} is known."""
+    fixed: list[tuple[str, Answer | PreparedReply]] = [
+        *((f"answers/{one.topic}.yml: {one.id}", one) for one in library.answers.values()),
+        *((f"console/replies.yml: {one.id}", one) for one in library.replies.values()),
+    ]
+    for where, entry in fixed:
+        for name in placeholders(entry) - _known(library):
+            yield Problem("error", where, f"{{{name}}} is no hotline and no notice")
     for name, response in library.responses.items():
         for unknown in placeholders(response) - _known(library) - FILLED_IN:
             yield Problem(
@@ -227,9 +233,6 @@ def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
                 f"responses.yml: {name}",
                 f"{{{unknown}}} is no hotline, no notice and nothing that a turn fills in",
             )
-    for answer in library.answers.values():
-        if answer.topic not in library.topics:
-            yield Problem("error", answer.id, "its topic has no file of its own")
 
 
 def _dates(library: Library, today: dt.date) -> Iterator[Problem]:
@@ -303,6 +306,7 @@ def _needed(library: Library, today: dt.date) -> Iterator[Problem]:
 
 _ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (
     _targets,
+    _placeholders,
     _dates,
     _sources,
     _patterns,

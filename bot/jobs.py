@@ -6,6 +6,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from bot import conversations, links
 from bot.delivery import dead_letters
+from bot.delivery.outbox import expire
 from bot.staff import sessions, throttle
 from bot.store.database import Database
 from bot.store.tables import cases, inbox, outbox, pace, receipts
@@ -21,6 +22,7 @@ CASE_LIFE = dt.timedelta(days=90)  # after closing
 def purge(database: Database, now: dt.datetime, idle: dt.timedelta) -> dict[str, int]:
     """D-13: removes what has outlived its purpose; how much of each."""
     with database.begin() as connection:
+        expire(connection, now)  # also where no sender does
         old_cases = select(cases.c.id).where(cases.c.status != "open", cases.c.updated_at < now - CASE_LIFE)
         removed = {
             "conversations": conversations.purge_idle(connection, now - idle),

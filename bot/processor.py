@@ -243,7 +243,7 @@ class Processor:
                 own = links.addresses_of(connection, contact)  # both lines may end in one phone
                 contacts.set_silent(connection, own, now)
                 for address_id in own:
-                    outbox.cancel_waiting(connection, address_id, "silent", now)
+                    outbox.cancel_waiting(connection, address_id, "silent", now, of=outbox.TO_PEOPLE)
                 if case := cases.open_case_of(connection, keyring, contact):
                     relay.left(connection, keyring, case, now)
             case OptedIn(purpose, words):

@@ -19,6 +19,8 @@ from bot.delivery import dead_letters, fragments, inbox, outbox
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import ChannelError, ConfigError, UsageError
+from bot.hotline import clocks
+from bot.hotline.clocks import Clock
 from bot.messages import Address, DeliveryReceipt, InboundMessage
 from bot.store.crypto import Keyring
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # imported when it is used: most people who try the bot have 
 
 THREADS = 4  # turns at the same time: most of a turn is waiting, for the reader and for the disk
 AGAIN = 5.0  # seconds until a provider that did not answer is asked again
+LOOK_EVERY = 5.0  # seconds between two looks at who waits in the queue
 JOIN_EVERY = 20.0  # seconds between two looks for parts whose other parts do not come
 
 Result = TypeVar("Result")
@@ -44,10 +47,10 @@ class Service:
         *,
         send: bool,
         receive: bool,
-        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        clock: Callable[[], dt.datetime] | None = None,
     ) -> None:
         self._house = house
-        self._clock = clock
+        self._clock = clock or house.clock
         self._send = send
         self._receive = receive
         self._senders: list[Sender] = []
@@ -72,6 +75,8 @@ class Service:
                 if self._receive and self._house.sms_line:
                     group.create_task(_or_stop(self._house.sms_line.listen(self.take_sms), stopping))
                     group.create_task(_or_stop(self._join_late_parts(), stopping))
+                if self._receive and self._house.queue_clock:
+                    group.create_task(_or_stop(self._keep_time(self._house.queue_clock), stopping))
                 group.create_task(_until(stopping))
         except* Exception as failures:
             raise failures.exceptions[0] from None
@@ -98,6 +103,24 @@ class Service:
         """A turn has left something to send."""
         for sender in self._senders:
             sender.wake()
+
+    # -- the queue -----------------------------------------------------------------------------------------------------
+
+    async def _keep_time(self, clock: Clock) -> None:
+        """Passes of the clocks over the queue. One that fails is logged, and the next one does its work."""
+        unheard = 0
+        while True:
+            try:
+                done = await self._stored(lambda db, keys, now: clocks.look(db, keys, clock, now))
+            except Exception as error:
+                log.error("the queue could not be looked at (%s): the next look does it", type(error).__name__)
+            else:
+                if done:
+                    self.wake()
+                if done.unheard > unheard:
+                    log.error("%d cases wait and nobody can be called: see who is on duty, and how", done.unheard)
+                unheard = done.unheard
+            await asyncio.sleep(LOOK_EVERY)
 
     # -- in ------------------------------------------------------------------------------------------------------------
 

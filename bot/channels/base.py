@@ -29,6 +29,7 @@ CAPABILITIES = {
     "web": Capabilities(buttons=True, pulled=True),
     "telegram": Capabilities(buttons=True, clears=True, longest=4096),
     "sms": Capabilities(sms=True, receipts=True),
+    "email": Capabilities(),
 }
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from bot.content import Question
-from bot.conversation import forms
+from bot.conversation import forms, openings
 from bot.conversation.desk import Desk
 from bot.conversation.events import (
     CaseExtended,
@@ -122,7 +122,7 @@ def case_of_danger(desk: Desk, slots: Slots) -> CaseRequested:
 
 
 def danger_reply(desk: Desk, slots: Slots) -> Reply:
-    case = desk.speaker.say("emergency_case_staffed" if desk.settings.staffed else "emergency_case_unstaffed")
+    case = queue_told(desk, "emergency_case")
     wording = danger_wording(desk, slots)
     numbers = numbers_for(desk, slots.country)
     if wording == "emergency_relative":
@@ -131,7 +131,22 @@ def danger_reply(desk: Desk, slots: Slots) -> Reply:
         numbers = above(desk.speaker.say("money_asked"), numbers)
     values = {"case": case.text, "numbers": numbers.text}
     sms_values = {"case": case.sms, "numbers": numbers.sms.removesuffix(".")}
-    return desk.speaker.say(wording, values, sms_values)
+    told = desk.speaker.say(wording, values, sms_values)
+    if case.name == "emergency_case_closed":  # the short wordings have no room for {case}: this goes into the next SMS
+        return replace(told, sms=f"{told.sms} {case.sms}")
+    return told
+
+
+def queue_told(desk: Desk, name: str) -> Reply:
+    """S-29: the truth on when somebody reads the queue: `name` with _staffed, _closed or _unstaffed."""
+    now = desk.message.received_at
+    if not desk.settings.staffed:
+        return desk.speaker.say(f"{name}_unstaffed")
+    if desk.settings.hours.is_open(now):
+        return desk.speaker.say(f"{name}_staffed")
+    opening = desk.settings.hours.next_opening(now)
+    words = openings.in_words(desk.library, desk.speaker.language, opening, now)
+    return desk.speaker.say(f"{name}_closed", {"opening": words})
 
 
 def above(first: Reply, second: Reply) -> Reply:
@@ -325,7 +340,7 @@ def agreed(desk: Desk) -> Turn:
         )
     )
     desk.update(case_open=True, draft=(), safety="safe" if state.safety == "unasked" else state.safety)
-    told = desk.speaker.say("case_staffed" if desk.settings.staffed else "case_unstaffed")
+    told = queue_told(desk, "case")
     if state.form == "report":
         return next_question(desk, told)
     desk.update(form="human", step="tell")

@@ -9,6 +9,7 @@ from bot.conversation.commands import Commands, number_in, tidy
 from bot.conversation.events import Event
 from bot.conversation.replies import Speaker
 from bot.conversation.state import Conversation, Turn
+from bot.hours import ALWAYS, Hours
 from bot.messages import Clearing, InboundMessage, Reply
 from bot.understanding.reading import Understanding
 
@@ -24,6 +25,7 @@ class Settings:
     pause: dt.timedelta = dt.timedelta(minutes=10)
     idle: dt.timedelta = dt.timedelta(minutes=30)
     staffed: bool = False
+    hours: Hours = ALWAYS
     per_minute: int = 30
     per_hour: int = 120
 

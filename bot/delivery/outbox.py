@@ -52,10 +52,13 @@ MOST_DOUBTS = 50  # of one round
 _QUEUED = outbox.c.status == literal_column("'queued'")
 _UNDER_WAY = outbox.c.status.in_([literal_column("'claimed'"), literal_column("'sending'")])
 _OPEN = (DeliveryStatus.QUEUED, DeliveryStatus.CLAIMED, DeliveryStatus.SENDING, DeliveryStatus.UNCERTAIN)
+_IS_PAGE = outbox.c.author == literal_column("'page'")
 _FREE = {"owner": None, "lease_until": None}
 NOTHING = SendResult()
 
-Author = Literal["bot", "operator", "page"]  # page: to a colleague, about the queue
+Author = Literal["bot", "operator", "page"]  # page: a call to one of the staff, who asked for it
+AUTHORS: tuple[Author, ...] = ("bot", "operator", "page")
+TO_PEOPLE: tuple[Author, ...] = ("bot", "operator")
 
 
 @dataclass(frozen=True)
@@ -103,19 +106,26 @@ def enqueue(
 
     `clear`: the messages that a reply with `clearing` deletes. `repeat_note`: for an emergency that may have to go out again.
     """
-    messages, rows = [], []
-    for position, part in enumerate(rendered):
-        message = OutboundMessage(
+    messages = tuple(
+        OutboundMessage(
             contact.address, part.text, f"r:{inbox_id}:{position}", lane, part.buttons,
             clear=tuple(clear) if part.clearing else (), clearing=part.clearing,
             repeat_note=repeat_note if lane == Lane.EMERGENCY else "",
-        )  # fmt: skip
-        row = _new_row(keyring, contact, message, position, now) | {"inbox_id": inbox_id}
-        rows.append(row | {"status": DeliveryStatus.SENT, "done_at": now} if pulled else row)
-        messages.append(message)
+        )
+        for position, part in enumerate(rendered)
+    )  # fmt: skip
+    left = (
+        {"status": DeliveryStatus.SENT, "done_at": now}
+        if pulled
+        else {"status": DeliveryStatus.QUEUED, "done_at": None}
+    )
+    rows = [
+        {**_row(keyring, contact, message, position, now), "inbox_id": inbox_id, **left}
+        for position, message in enumerate(messages)
+    ]
     if rows:
         connection.execute(insert(outbox), rows)
-    return tuple(messages)
+    return messages
 
 
 def say(
@@ -128,24 +138,25 @@ def say(
     author: Author,
     lane: Lane,
     now: dt.datetime,
+    life: dt.timedelta = LIFE,
     not_before: dt.datetime | None = None,
-) -> list[str]:
-    """Messages that answer nothing: of an operator, of the clock, to a colleague. The ids of the rows; none where `dedup` was said before.
-
-    A person's own program, such as the web page, fetches them (`collect`).
-    """
-    ids = []
+    repeat_note: str = "",
+) -> tuple[str, ...]:
+    """Something that answers no message; the ids of its rows. What was said before with the same `dedup` (at most 110
+    characters) is not said again. On every channel it waits: to be sent, or to be fetched by the person's own program."""
+    written = []
     for position, part in enumerate(rendered):
-        message = OutboundMessage(contact.address, part.text, f"{dedup}:{position}", lane, part.buttons)
-        row = _new_row(keyring, contact, message, position, now) | {"author": author, "not_before": not_before}
-        if not_before:
-            row["expires_at"] = not_before + LIFE
+        message = OutboundMessage(
+            contact.address, part.text, f"{dedup}:{position}", lane, part.buttons, repeat_note=repeat_note
+        )
+        row = _row(keyring, contact, message, position, now)
+        row |= {"author": author, "not_before": not_before, "expires_at": (not_before or now) + life}
         if insert_unless_there(connection, outbox, row):
-            ids.append(row["id"])
-    return ids
+            written.append(str(row["id"]))
+    return tuple(written)
 
 
-def _new_row(
+def _row(
     keyring: Keyring, contact: Contact, message: OutboundMessage, position: int, now: dt.datetime
 ) -> dict[str, Any]:
     row_id = new_id()
@@ -155,13 +166,11 @@ def _new_row(
         "address_id": contact.id,
         "position": position,
         "dedup": message.dedup,
-        "author": "bot",
         "lane": message.lane,
         "status": DeliveryStatus.QUEUED,
         "sealed_body": keyring.seal(_body_of(message), _place(row_id)),
         "created_at": now,
         "expires_at": now + LIFE,
-        "done_at": None,
     }
 
 
@@ -198,14 +207,14 @@ def clearable(connection: Connection, contact: Contact, now: dt.datetime) -> tup
 
 
 def cancel_waiting(
-    connection: Connection, address_id: str, why: str, now: dt.datetime, author: Author | None = None
+    connection: Connection, address_id: str, why: str, now: dt.datetime, *, of: Collection[Author] = AUTHORS
 ) -> int:
-    """Nothing that still waits for this address leaves, or nothing of this author's; how many messages that were."""
-    waiting = [outbox.c.address_id == address_id, outbox.c.status.in_(["queued", "claimed"])]
-    if author:
-        waiting.append(outbox.c.author == author)
+    """Nothing of these authors that still waits for this address leaves; how many messages that were."""
+    waiting = and_(
+        outbox.c.address_id == address_id, outbox.c.status.in_(["queued", "claimed"]), outbox.c.author.in_(of)
+    )
     return connection.execute(
-        update(outbox).where(*waiting).values(status=DeliveryStatus.CANCELLED, error=why, done_at=now, **_FREE)
+        update(outbox).where(waiting).values(status=DeliveryStatus.CANCELLED, error=why, done_at=now, **_FREE)
     ).rowcount
 
 
@@ -297,9 +306,9 @@ def _candidates() -> Any:
 
 
 def _may_be_reached() -> Any:
-    """S-03: to a silent address nothing leaves but the words that were decided with the silence. S-09: news goes only to
-    those who said yes, and after a case only to those who said yes again. While an operator speaks, the bot does not.
-    A page to a colleague is no word to a person."""
+    """S-03: to a silent address nothing leaves but the words that were decided with the silence. While an operator speaks, the
+    bot does not. A call to one of the staff, who may try the bot themselves, is no word to a person. S-09: news goes only to those
+    who said yes, and after a case only to those who said yes again."""
     silent = and_(addresses.c.silent_since.is_not(None), addresses.c.silent_since != outbox.c.created_at)
     to_person = and_(~silent, ~_spoken_over(addresses.c.id))
     welcome = exists().where(
@@ -310,8 +319,7 @@ def _may_be_reached() -> Any:
         or_(addresses.c.helped_at.is_(None), consents.c.given_at > addresses.c.helped_at),
     )
     is_news = outbox.c.lane == literal_column(str(int(Lane.BROADCAST)))
-    page = outbox.c.author == literal_column("'page'")
-    return and_(addresses.c.unreachable_since.is_(None), or_(page, to_person), or_(~is_news, welcome))
+    return and_(addresses.c.unreachable_since.is_(None), or_(_IS_PAGE, to_person), or_(~is_news, welcome))
 
 
 def _spoken_over(address_id: Any) -> Any:
@@ -493,7 +501,7 @@ def cancel_silenced(connection: Connection, now: dt.datetime) -> int:
         addresses.c.id == outbox.c.address_id,
         addresses.c.silent_since.is_not(None),
         outbox.c.created_at < addresses.c.silent_since,
-        outbox.c.author != literal_column("'page'"),
+        ~_IS_PAGE,
     )
     over = _spoken_over(outbox.c.address_id)
     return sum(

@@ -8,14 +8,11 @@ from sqlalchemy import Connection, func, select
 from bot import contacts
 from bot.contacts import Contact
 from bot.errors import CaseError
-from bot.hotline import keys
+from bot.hotline import clocks, keys
 from bot.hotline.cases import Case, add_event, changed, read_row
 from bot.hotline.keys import CaseKeys, Operator
 from bot.store.crypto import Keyring
-from bot.store.database import insert_unless_there
-from bot.store.tables import case_steps, cases, staff
-
-SKIPPED = "skip"  # steps of the clock begin so where somebody has passed a case by
+from bot.store.tables import cases, staff
 
 
 def locked(connection: Connection, keyring: Keyring, reference: str) -> tuple[Case, Contact | None]:
@@ -75,6 +72,7 @@ def release(connection: Connection, keyring: Keyring, operator: Operator, refere
         raise CaseError("ended")
     add_event(connection, keyring, case, "released", operator.id, {}, now)
     keys.share_with_all(connection, case.id, case_keys)
+    clocks.restart(connection, case.id, now)
     return changed(connection, case, owner_id=None, claimed_at=None, relay_since=None, asking=None, updated_at=now)
 
 
@@ -83,8 +81,7 @@ def skip(connection: Connection, keyring: Keyring, operator: Operator, reference
     case, _ = locked(connection, keyring, reference)
     if case.status != "open" or case.owner_id is not None:
         raise CaseError("taken")
-    step = {"case_id": case.id, "step": f"{SKIPPED}:{operator.id[:14]}", "staff_id": operator.id, "at": now}
-    if insert_unless_there(connection, case_steps, step):
+    if clocks.passed_by(connection, case.id, operator.id, now):
         add_event(connection, keyring, case, "skipped", operator.id, {}, now)
     return case
 

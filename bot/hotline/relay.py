@@ -135,7 +135,7 @@ def _take_line(
 ) -> Case:
     if case.relay_since is not None:
         return case
-    outbox.cancel_waiting(connection, contact.id, "operator", now, author="bot")
+    outbox.cancel_waiting(connection, contact.id, "operator", now, of=["bot"])
     add_event(connection, keyring, case, "relay_on", operator.id, {}, now)
     return changed(connection, case, relay_since=now, updated_at=now)
 
