@@ -6,6 +6,7 @@ without a yes stands on danger to life, and the grant becomes the emergency grou
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -152,13 +153,22 @@ def may_reveal(connection: Connection, case: Case, operator: Operator, now: dt.d
 _ALL = select(requests, cases.c.reference, cases.c.priority).join(cases, cases.c.id == requests.c.case_id)
 
 
-def _request(row: object, case_keys: CaseKeys) -> Request:
-    fields = dict(row._mapping)  # type: ignore[attr-defined]
-    private = case_keys.get(fields["generation"])
-    reason = open_with(private, fields["sealed_reason"], _place(fields["id"])) if private else None
-    moments = {name: utc(fields[name]) if fields[name] else None for name in ("decided_at", "until")}
-    kept = ("id", "case_id", "reference", "priority", "kind", "asked_by", "decided_by", "granted")
-    return Request(**{name: fields[name] for name in kept}, asked_at=utc(fields["asked_at"]), reason=reason, **moments)
+def _request(row: Any, case_keys: CaseKeys) -> Request:
+    private = case_keys.get(row.generation)
+    return Request(
+        id=row.id,
+        case_id=row.case_id,
+        reference=row.reference,
+        priority=row.priority,
+        kind=row.kind,
+        asked_by=row.asked_by,
+        asked_at=utc(row.asked_at),
+        reason=open_with(private, row.sealed_reason, _place(row.id)) if private else None,
+        decided_by=row.decided_by,
+        decided_at=utc(row.decided_at) if row.decided_at else None,
+        granted=row.granted,
+        until=utc(row.until) if row.until else None,
+    )
 
 
 def _place(request_id: str) -> str:
