@@ -42,6 +42,10 @@ def _quietly(_text: str) -> None:
     pass
 
 
+def _nothing() -> None:
+    pass
+
+
 class App:
     """Every part is built when it is first needed, once."""
 
@@ -49,6 +53,7 @@ class App:
         self.config = config
         self._progress = progress
         self.clock: Callable[[], dt.datetime] = _now
+        self.wake: Callable[[], None] = _nothing  # said after a commit that left something to send; from any thread
         self.password_costs: tuple[Cost, ...] = ()  # none: those of `bot.staff.passwords`
 
     @cached_property

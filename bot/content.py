@@ -241,6 +241,10 @@ class Permissions(Entry):
         """What stands nowhere, nobody may do."""
         return not set(roles).isdisjoint(self.permissions.get(permission, ()))
 
+    def of(self, roles: Collection[str]) -> frozenset[str]:
+        """All that these roles may do."""
+        return frozenset(permission for permission in self.permissions if self.allows(roles, permission))
+
 
 class ConsoleFile(RootModel[dict[str, dict[str, str]]]):
     """The words of the console in one language."""

@@ -1,6 +1,7 @@
 """The channels at work: senders that empty the outbox, and Telegram's updates on their way in."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -62,6 +63,8 @@ class Service:
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`. Raises when a provider refuses us for good, or when the store fails."""
         telegram = self._house.telegram
+        loop = asyncio.get_running_loop()
+        self._house.wake = lambda: _unless_closed(loop, self.wake)
         try:
             if telegram and self._receive:
                 await self._introduce(telegram)
@@ -357,6 +360,12 @@ async def _work(service: Service) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stopping.set)
     await service.run(stopping)
+
+
+def _unless_closed(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """From another thread; a loop that is closing has nothing to send any more."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call)
 
 
 async def _until(stopping: asyncio.Event) -> None:

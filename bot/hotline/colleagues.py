@@ -15,6 +15,7 @@ def joined(connection: Connection, keyring: Keyring, account: Account) -> None:
     """After an invitation was accepted. What was sealed to a key pair of before opens no more; colleagues share it again."""
     keys.take_away(connection, keyring, account.id)
     keys.adopt(connection, keyring)
+    keys.will_lack(connection, account.id)
 
 
 def set_roles(
@@ -24,6 +25,7 @@ def set_roles(
     accounts.set_roles(connection, keyring, account, roles, now, by=by)
     if keys.WORKERS & account.roles - set(roles):
         keys.take_away(connection, keyring, account.id)
+    keys.will_lack(connection, account.id)
 
 
 def remove(connection: Connection, keyring: Keyring, account: Account, now: dt.datetime, *, by: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, or_, select, true, update
 
 from bot.errors import KeyringError
 from bot.store import boxes
@@ -125,19 +125,39 @@ def share_with_all(connection: Connection, case_id: str, keys: CaseKeys) -> None
 
 
 def share_missing(connection: Connection, operator: Operator) -> int:
-    """Gives open cases that this operator reads to those who should read them and cannot yet, such as a new colleague. How many."""
-    workers, supervisors = _workers(connection), _supervisors(connection)
-    mine = select(case_keys.c.case_id).where(case_keys.c.holder == operator.id)
+    """Gives the open cases that this operator reads to colleagues who should read them and cannot yet, such as a new one.
+    How many keys."""
     given = 0
-    for row in connection.execute(
-        select(cases.c.id, cases.c.owner_id).where(cases.c.status == "open", cases.c.id.in_(mine))
-    ):
-        entitled = set(workers) if row.owner_id is None else supervisors | {row.owner_id}
-        holders = set(connection.execute(select(case_keys.c.holder).where(case_keys.c.case_id == row.id)).scalars())
-        if missing := (entitled & set(workers)) - holders:
-            share(connection, row.id, keys_of(connection, row.id, operator), missing)
-            given += 1
+    for colleague in connection.execute(_ACTIVE.where(staff.c.lacks_keys)).all():
+        lacking = set(connection.execute(_lacking(colleague)).scalars())
+        shared = {case_id for case_id in lacking if share_one(connection, case_id, operator, colleague.id)}
+        if lacking == shared:
+            connection.execute(update(staff).where(staff.c.id == colleague.id).values(lacks_keys=False))
+        given += len(shared)
     return given
+
+
+def share_one(connection: Connection, case_id: str, operator: Operator, colleague: str) -> bool:
+    held = keys_of(connection, case_id, operator)
+    share(connection, case_id, held, [colleague])
+    return bool(held)
+
+
+def _lacking(colleague: Any) -> Any:
+    """Open cases that this colleague should read and has no key of."""
+    theirs = or_(cases.c.owner_id == colleague.id, cases.c.owner_id.is_(None))
+    has_key = exists().where(
+        case_keys.c.case_id == cases.c.id,
+        case_keys.c.generation == cases.c.generation,
+        case_keys.c.holder == colleague.id,
+    )
+    entitled = true() if SUPERVISOR in colleague.roles.split(",") else theirs
+    return select(cases.c.id).where(cases.c.status == "open", entitled, ~has_key)
+
+
+def will_lack(connection: Connection, staff_id: str) -> None:
+    """Somebody new, or with a new role: colleagues share what is open when they next look at the queue."""
+    connection.execute(update(staff).where(staff.c.id == staff_id).values(lacks_keys=True))
 
 
 def adopt(connection: Connection, keyring: Keyring) -> int:

@@ -51,13 +51,27 @@ def rows(
     page: int = 1,
 ) -> list[QueueRow]:
     """One page of lines. `claim_within`: priority -> how soon somebody should have claimed it (S-28)."""
-    query = select(cases, addresses.c.silent_since).outerjoin(addresses, addresses.c.id == cases.c.address_id)
     order = (
         [cases.c.ended_at.desc()] if shown == "ended" else [cases.c.priority, cases.c.minor.desc(), cases.c.opened_at]
     )
-    found = connection.execute(
-        query.where(_shown(shown, me)).order_by(*order).limit(AT_ONCE).offset((page - 1) * AT_ONCE)
-    ).all()
+    query = _ROWS.where(_shown(shown, me)).order_by(*order).limit(AT_ONCE).offset((page - 1) * AT_ONCE)
+    return _lines(connection, keyring, query, claim_within)
+
+
+def find(
+    connection: Connection, keyring: Keyring, reference: str, *, claim_within: Mapping[str, dt.timedelta]
+) -> list[QueueRow]:
+    """The case of this reference, open or ended."""
+    return _lines(connection, keyring, _ROWS.where(cases.c.reference == reference.strip().upper()), claim_within)
+
+
+_ROWS = select(cases, addresses.c.silent_since).outerjoin(addresses, addresses.c.id == cases.c.address_id)
+
+
+def _lines(
+    connection: Connection, keyring: Keyring, query: Any, claim_within: Mapping[str, dt.timedelta]
+) -> list[QueueRow]:
+    found = connection.execute(query).all()
     ids = [row.id for row in found]
     pages, linked, last = _pages(connection, ids), _linked(connection, ids), _last_author(connection, ids)
     return [
@@ -90,6 +104,12 @@ def waiting(connection: Connection) -> list[Waiting]:
     return [known.get(priority, Waiting(priority, 0, None)) for priority in ("P0", "P1", "P2", "P3")]
 
 
+def unanswered(connection: Connection, owner: str) -> int:
+    """How many of somebody's open cases have the person's word as the last."""
+    mine = list(connection.execute(select(cases.c.id).where(_shown("mine", owner))).scalars())
+    return sum(who == PERSON for who in _last_author(connection, mine).values())
+
+
 def loads(connection: Connection) -> dict[str, int]:
     """Staff id -> how many open cases are in these hands (S-35)."""
     found = connection.execute(
@@ -113,7 +133,7 @@ def _shown(shown: Shown, me: str | None) -> ColumnElement[bool]:
 
 def _pages(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     return _counted(
-        connection, case_steps.c.case_id, and_(case_steps.c.case_id.in_(ids), case_steps.c.step.like("page%"))
+        connection, case_steps.c.case_id, and_(case_steps.c.case_id.in_(ids), case_steps.c.step.like("%.page%"))
     )
 
 

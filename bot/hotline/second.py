@@ -8,7 +8,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from bot.contacts import record_consent
 from bot.errors import CaseError
@@ -107,6 +107,14 @@ def waiting(connection: Connection, supervisor: Operator) -> list[Request]:
     """What somebody has to decide, the oldest first."""
     rows = connection.execute(_ALL.where(requests.c.decided_by.is_(None)).order_by(requests.c.asked_at)).all()
     return [_request(row, keys.keys_of(connection, row.case_id, supervisor)) for row in rows]
+
+
+def count_waiting(connection: Connection, staff_id: str) -> int:
+    """How many of them this person may decide."""
+    query = select(func.count()).select_from(requests)
+    return int(
+        connection.execute(query.where(requests.c.decided_by.is_(None), requests.c.asked_by != staff_id)).scalar_one()
+    )
 
 
 def decided(connection: Connection, limit: int = 20) -> list[Request]:

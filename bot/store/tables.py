@@ -219,6 +219,7 @@ staff = Table(
     Column("totp_step", BigInteger, nullable=False, server_default="0"),  # the last that was used: none serves twice
     Column("invite_lookup", String(64), unique=True),  # keyed HMAC of the one-time link
     Column("invite_until", Moment),
+    Column("lacks_keys", Boolean, nullable=False, server_default=false()),  # of cases that colleagues must share yet
     Column("on_duty", Boolean, nullable=False, server_default=false()),
     Column("page_order", SmallInteger),  # who is paged first; none: never
     Column("most_cases", SmallInteger, nullable=False, server_default="8"),  # S-35: open ones at the same time

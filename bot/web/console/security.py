@@ -1,7 +1,6 @@
 """Who asks for a page of the console, and whether they may: the only way to a page leads through `Door.signed_in`."""
 
 import ipaddress
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from bot.app import App
+from bot.hotline import claims, queue, second
 from bot.staff import sessions
 from bot.staff.entrance import Entry
 from bot.staff.sessions import Session
@@ -59,7 +59,7 @@ class SignedIn:
     """A dependency that gives the session of whoever may do this; a test reads `permission` from every route.
 
     `by_person`: false where the page asks by itself, which keeps no idle session alive. `unprepared`: also for somebody who has put
-    no recovery codes away yet. What is posted must carry the session's token in the field `token`.
+    no recovery codes away yet. What is posted must carry the session's token in the field `csrf`.
     """
 
     door: "Door"
@@ -80,7 +80,7 @@ class SignedIn:
         return session
 
     async def _check_form(self, request: Request, session: Session) -> None:
-        token = (await request.form()).get("token")
+        token = (await request.form()).get("csrf")
         if not isinstance(token, str) or not session.wrote(self.door.house.database.keyring, token):
             raise Turned(self.door.refusal(request, "foreign_form", session))
 
@@ -127,21 +127,44 @@ class Door:
     def page(
         self, request: Request, name: str, session: Session | None = None, *, status: int = 200, **values: Any
     ) -> Response:
-        """The template console/NAME.html. It sees `w` (its own words), `c` (common ones), `lang`, `account`, `may` (permission ->
-        yes or no), `token` for its forms, and `values`."""
-        library = self.house.library
+        """The template console/NAME.html. It sees what console/base.html documents, its own words as `w`, and `values`."""
         language = session.account.language if session else language_of(request)
-        words = library.console(language)
+        words = self.house.library.console(language)
+        query = f"?{request.url.query}" if request.url.query else ""
         seen = {
             "w": words.get(name, {}),
             "c": words["common"],
+            "words": words,
             "lang": language,
-            "account": session.account if session else None,
-            "may": _asker(self.house, session),
-            "token": session.form_token(self.house.database.keyring) if session else "",
+            "nav": name,
+            "here": f"{request.url.path}{query}" if request.method == "GET" else HOME,
+            **self._around(session),
             **values,
         }
         return templates.TemplateResponse(request, f"console/{name}.html", seen, status_code=status)
+
+    def _around(self, session: Session | None) -> dict[str, Any]:
+        """What stands on every page of somebody who is logged in."""
+        if session is None:
+            return {"me": None, "account": None, "may": frozenset(), "csrf": "", "counts": {}}
+        account = session.account
+        may = self.house.library.permissions.of(account.roles)
+        with self.house.database.begin() as connection:
+            counts = {
+                "p0": queue.waiting(connection)[0].count if "queue.see" in may else 0,
+                "mine": queue.unanswered(connection, account.id) if "case.work" in may else 0,
+                "second": second.count_waiting(connection, account.id) if "case.decide_second" in may else 0,
+            }
+            open_cases = claims.load(connection, account.id)
+        me = {
+            "name": account.name,
+            "roles": sorted(account.roles),
+            "on_duty": account.on_duty,
+            "open_cases": open_cases,
+            "most_cases": account.most_cases,
+        }
+        csrf = session.form_token(self.house.database.keyring)
+        return {"me": me, "account": account, "may": may, "csrf": csrf, "counts": counts}
 
     def refusal(self, request: Request, why: str, session: Session | None = None) -> Response:
         """403, with the reason in the words of `common`."""
@@ -156,11 +179,6 @@ class Door:
         secure = is_https(self.house, request)
         full = self._name(request, name)
         response.set_cookie(full, value, max_age=life, httponly=True, secure=secure, samesite="strict", path="/")
-
-
-def _asker(house: App, session: Session | None) -> Callable[[str], bool]:
-    roles = session.account.roles if session else frozenset()
-    return lambda permission: house.library.permissions.allows(roles, permission)
 
 
 def _to_login(request: Request) -> Response:

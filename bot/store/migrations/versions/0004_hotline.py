@@ -41,6 +41,7 @@ def _create_staff() -> None:
     sa.Column('totp_step', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('invite_lookup', sa.String(length=64), nullable=True),
     sa.Column('invite_until', Moment, nullable=True),
+    sa.Column('lacks_keys', sa.Boolean(), server_default=sa.false(), nullable=False),
     sa.Column('on_duty', sa.Boolean(), server_default=sa.false(), nullable=False),
     sa.Column('page_order', sa.SmallInteger(), nullable=True),
     sa.Column('most_cases', sa.SmallInteger(), server_default='8', nullable=False),

@@ -1,0 +1,191 @@
+"""Cases as the console's templates want them: plain values, names in place of codes. Each template says what it wants at its top."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.content import Library
+from bot.hotline.cases import BOT, CLOCK, PERSON, Case
+from bot.hotline.queue import QueueRow, Waiting
+from bot.hotline.reading import CaseEvent, Words
+
+_DELIVERIES = {
+    "queued": "queued", "claimed": "queued", "sending": "queued", "sent": "sent", "delivered": "delivered",
+    "uncertain": "uncertain", "undelivered": "failed", "failed": "failed", "expired": "failed",
+}  # fmt: skip
+_NOT_PEOPLE = {PERSON, BOT, CLOCK, "command line"}
+
+
+class Shown:
+    """Values for one reader: in their language, at this moment, with the names of colleagues."""
+
+    def __init__(self, library: Library, language: str, now: dt.datetime, names: Mapping[str, str], me: str) -> None:
+        self._library = library
+        self._language = language
+        self._now = now
+        self._names = names
+        self._me = me
+
+    # -- lists ---------------------------------------------------------------------------------------------------------
+
+    def queue_row(self, row: QueueRow) -> dict[str, Any]:
+        case = row.case
+        since = case.heard_at if case.owner_id and case.heard_at else case.opened_at
+        waits = case.status == "open" and case.owner_id is None
+        return {
+            "reference": case.reference,
+            "priority": case.priority,
+            "kind": case.kind,
+            "status": case.status,
+            "minor": case.minor,
+            "about": case.facts.about,
+            "country": self.country(case.facts.country),
+            "flags": self.flags(case.facts.flags),
+            "waiting": self.minutes(since),
+            "due": row.due_at if waits else None,
+            "overdue": waits and row.due_at < self._now,
+            "owner": self.name(case.owner_id),
+            "mine": case.owner_id == self._me,
+            "claimable": waits,
+            "pages": row.pages,
+            "linked": row.linked,
+            "news": int(row.waits_for_answer),
+            "held": row.held,
+        }
+
+    def waiting(self, levels: Sequence[Waiting]) -> list[dict[str, Any]]:
+        return [
+            {
+                "priority": one.priority,
+                "count": one.count,
+                "longest": self.minutes(one.longest_since) if one.longest_since else None,
+            }
+            for one in levels
+        ]
+
+    # -- one case ------------------------------------------------------------------------------------------------------
+
+    def case(self, case: Case, channel: str, due: dt.datetime) -> dict[str, Any]:
+        waits = case.status == "open" and case.owner_id is None
+        return {
+            "reference": case.reference,
+            "kind": case.kind,
+            "priority": case.priority,
+            "status": case.status,
+            "outcome": case.outcome,
+            "minor": case.minor,
+            "about": case.facts.about,
+            "watched": case.facts.watched,
+            "owner": self.name(case.owner_id),
+            "mine": case.owner_id == self._me,
+            "channel": channel,
+            "opened_at": case.opened_at,
+            "claimed_at": case.claimed_at,
+            "ended_at": case.ended_at,
+            "heard_at": case.heard_at,
+            "waiting": self.minutes(case.heard_at or case.opened_at),
+            "due": due if waits else None,
+            "overdue": waits and due < self._now,
+        }
+
+    def facts(self, case: Case, events: Sequence[CaseEvent], summary: Mapping[str, object]) -> dict[str, Any]:
+        written = {name: str(summary.get(name, "")) for name in ("reporter", "subject", "place", "plan")}
+        return {
+            "country": self.country(case.facts.country),
+            "flags": self.flags(case.facts.flags),
+            "answers": [
+                {"asked": self._asked(name), "answered": self._answered(str(value))}
+                for event in events
+                if event.kind == "answer" and event.body
+                for name, value in event.body.items()
+            ],
+            **written,
+        }
+
+    def talk(self, words: Sequence[Words]) -> list[dict[str, Any]]:
+        return [
+            {
+                "author": one.author if one.author in _NOT_PEOPLE else "operator",
+                "name": None if one.author in _NOT_PEOPLE else self.name(one.author),
+                "text": self._words()["case"]["sealed_before"] if one.text is None else one.text,
+                "at": one.at,
+                "delivery": self._delivery(one),
+            }
+            for one in words
+        ]
+
+    def timeline(self, events: Sequence[CaseEvent]) -> list[dict[str, Any]]:
+        """The newest first."""
+        return [
+            {
+                "at": event.at,
+                "who": event.actor if event.actor in _NOT_PEOPLE else self.name(event.actor),
+                "kind": event.kind,
+                "detail": self._detail(event),
+            }
+            for event in reversed(events)
+        ]
+
+    # -- words ---------------------------------------------------------------------------------------------------------
+
+    def name(self, staff_id: str | None) -> str | None:
+        return self._names.get(staff_id, "?") if staff_id else None
+
+    def country(self, code: str | None) -> str | None:
+        known = self._library.countries.get(code or "")
+        return known.name.in_language(self._language) if known else None
+
+    def flags(self, flags: Sequence[str]) -> list[str]:
+        titles = self._library.red_flags
+        return [titles[flag].title.in_language(self._language) for flag in flags if flag in titles]
+
+    def minutes(self, since: dt.datetime) -> int:
+        return max(0, int((self._now - since).total_seconds() // 60))
+
+    def _words(self) -> Mapping[str, Mapping[str, str]]:
+        return self._library.console(self._language)
+
+    def _delivery(self, words: Words) -> str | None:
+        if words.delivery == "cancelled":
+            return "held" if words.error == "silent" else "failed"
+        return _DELIVERIES.get(words.delivery) if words.delivery else None
+
+    def _asked(self, question: str) -> str:
+        """The question of a form as it was put, or what was noticed."""
+        for form in self._library.forms.values():
+            for one in form.questions:
+                if one.id == question:
+                    return one.ask.in_language(self._language)
+        return self._words()["noticed"].get(question, question)
+
+    def _answered(self, value: str) -> str:
+        action = self._library.actions.get(value)
+        return action.in_language(self._language) if action else self._words()["noticed"].get(value, value)
+
+    def _detail(self, event: CaseEvent) -> str | None:
+        """What an event says beside its kind, in words."""
+        if event.body is None:
+            return self._words()["case"]["sealed_before"]
+        words = self._words()
+        body = {name: str(value) for name, value in event.body.items() if value}
+        match event.kind:
+            case "note" | "closed":
+                ended = words["outcomes"].get(body.get("outcome", ""), "")
+                return " · ".join(filter(None, [ended, body.get("text")])) or None
+            case "priority":
+                return " → ".join([body["from"], body["to"]]) + (f": {body['reason']}" if "reason" in body else "")
+            case "handed_over" | "assigned":
+                return self.name(body.get("to"))
+            case "asked" | "consent" | "refused":
+                return words["purposes"].get(body.get("purpose", ""))
+            case "second_asked" | "second_granted" | "second_refused":
+                return ": ".join(filter(None, [words["requests"].get(body.get("kind", "")), body.get("reason")]))
+            case "answer":
+                return "; ".join(f"{self._asked(name)} {self._answered(value)}" for name, value in body.items())
+            case "summary" | "clue" | "code_set" | "referred":
+                return "; ".join(body.values()) or None
+            case "reach":
+                return f"{body['start']}-{body['end']}"
+            case "opened" | "joined":
+                return words["bases"].get(body.get("basis", ""))
+        return None
