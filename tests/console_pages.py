@@ -168,7 +168,11 @@ def a_composer(**more: Any) -> Context:
     """The place to write, empty."""
     replies = [
         {"id": "here", "title": "Mình ở đây", "text": "Mình đang đọc đây. Bạn cứ nhắn từng chút một, không cần vội."},
-        {"id": "safe", "title": "Có tiện nói không", "text": "Lúc này bạn nhắn tin có tiện không? 1 Tiện, 2 Chưa tiện."},
+        {
+            "id": "safe",
+            "title": "Có tiện nói không",
+            "text": "Lúc này bạn nhắn tin có tiện không? 1 Tiện, 2 Chưa tiện.",
+        },
     ]
     return {"id": "0b9e", "text": "", "confirm": None, "replies": replies, "preview": None, **more}
 
@@ -198,7 +202,14 @@ TIMELINE = [
 ]  # fmt: skip
 LINKED = [
     {"reference": "Q9F6JA", "priority": "P2", "status": "open", "match": "phone", "opened_at": NOW, "readable": True},
-    {"reference": "X2Y4ZK", "priority": "P3", "status": "closed", "match": "company", "opened_at": NOW, "readable": False},
+    {
+        "reference": "X2Y4ZK",
+        "priority": "P3",
+        "status": "closed",
+        "match": "company",
+        "opened_at": NOW,
+        "readable": False,
+    },
 ]
 TEAM: Context = {
     "people": [
@@ -223,8 +234,22 @@ AUDIT: Context = {
     "head": {"position": 1204, "mac": "9f2c" * 16},
     "rows": [
         {"position": 1204, "at": NOW, "actor": "Lan Anh", "action": "read", "reference": "K7M2QX", "subject": None},
-        {"position": 1203, "at": NOW, "actor": "command line", "action": "roles", "reference": None, "subject": "Hồng Vân"},
-        {"position": 1202, "at": NOW, "actor": "clock", "action": "paged", "reference": "K7M2QX", "subject": "Minh Tuấn"},
+        {
+            "position": 1203,
+            "at": NOW,
+            "actor": "command line",
+            "action": "roles",
+            "reference": None,
+            "subject": "Hồng Vân",
+        },
+        {
+            "position": 1202,
+            "at": NOW,
+            "actor": "clock",
+            "action": "paged",
+            "reference": "K7M2QX",
+            "subject": "Minh Tuấn",
+        },
     ],
     "actors": [{"id": "s1", "name": "Lan Anh"}, {"id": "clock", "name": "clock"}],
     "chosen": {"actor": "s1", "action": "read", "reference": "", "since": "2026-11-01", "until": ""},
@@ -283,7 +308,14 @@ SHEET: Context = {
 ERROR: Context = {"error": "conflict", "back": "/console/queue", "detail": "already_claimed"}
 
 NOBODY: Context = {"me": None}
-ENDED = {**a_case()["case"], "status": "closed", "outcome": "referred_111", "ended_at": NOW, "minor": False, "watched": False}
+ENDED = {
+    **a_case()["case"],
+    "status": "closed",
+    "outcome": "referred_111",
+    "ended_at": NOW,
+    "minor": False,
+    "watched": False,
+}
 UNCLAIMED = {**a_case()["case"], "owner": None, "mine": False, "heard_at": None, "overdue": True}
 
 # name of the picture -> template, group of words, context beside the common one

@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 VIET_NAM = dt.timezone(dt.timedelta(hours=7))
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # controls, formats (bidi, zero width), halves of letters, unassigned
+_UNSEEN = {
+    "Cc",
+    "Cf",
+    "Cs",
+    "Co",
+    "Cn",
+    "Zl",
+    "Zp",
+}  # controls, formats (bidi, zero width), halves of letters, unassigned
 _BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters by their class, and empty to the eye
 _DOTS = ".\u3002\uff0e\uff61"  # what browsers take for the dot of an address
 _HTTP = re.compile(r"(?<=h)tt(?=ps?:)", re.IGNORECASE)
