@@ -107,7 +107,8 @@ class Stage:
             return self._case(text=text, preview=_preview(text))
 
         @site.post(f"{CASE}/send")
-        def send(text: Annotated[str, Form()] = "", confirm: Annotated[str, Form()] = "") -> Response:
+        def send(request: Request, text: Annotated[str, Form()] = "", confirm: Annotated[str, Form()] = "") -> Response:
+            assert "x-live" not in request.headers, "the person sends this, not the script"
             self.posted.append(("send", {"text": text, "confirm": confirm}))
             shown = _preview(text)
             if shown["warnings"] and not confirm:
