@@ -36,14 +36,16 @@ def speak(
     text: str,
     rendered: Sequence[Rendered],
     now: dt.datetime,
+    message_id: str = "",
 ) -> Case:
-    """The owner's words to the person. CaseError: silent (they have left), away (too long ago), gone, not_yours, ended."""
+    """The owner's words to the person; with the same `message_id` once. CaseError: silent (they have left), away (too long ago),
+    unreachable, gone, not_yours, ended."""
     case, contact, _ = owned(connection, keyring, operator, reference)
     contact = _reachable(case, contact)
     if case.heard_at is None or now - case.heard_at > TALK:
         raise CaseError("away")
     case = _take_line(connection, keyring, case, contact, operator, now)
-    _say(connection, keyring, case, contact, operator, text, rendered, now)
+    _say(connection, keyring, case, contact, operator, text, rendered, now, message_id=message_id)
     return case
 
 
@@ -150,9 +152,12 @@ def _say(
     rendered: Sequence[Rendered],
     now: dt.datetime,
     not_before: dt.datetime | None = None,
+    message_id: str = "",
 ) -> None:
     ids = outbox.say(
         connection, keyring, contact, rendered,
-        dedup=f"h:{new_id()}", author="operator", lane=Lane.EMERGENCY, now=now, not_before=not_before,
+        dedup=f"h:{case.id}:{message_id[:36] or new_id()}", author="operator", lane=Lane.EMERGENCY, now=now,
+        not_before=not_before,
     )  # fmt: skip
-    add_words(connection, keyring, case, operator.id, [text], now, outbox_id=ids[0])
+    if ids:
+        add_words(connection, keyring, case, operator.id, [text], now, outbox_id=ids[0])

@@ -117,14 +117,16 @@ def close(
     return changed(connection, case, **ended, updated_at=now)
 
 
-def reopen(connection: Connection, keyring: Keyring, operator: Operator, reference: str, now: dt.datetime) -> Case:
+def reopen(
+    connection: Connection, keyring: Keyring, operator: Operator, reference: str, reason: str, now: dt.datetime
+) -> Case:
     """Into the hands of whoever reopens it. Not where the person took it back, or has another open case."""
     case, contact, case_keys = held(connection, keyring, operator, reference)
     if case.status != "closed" or not case_keys:
         raise CaseError("erased" if case.outcome == "withdrawn" else "ended")
     if contact is None:
         raise CaseError("gone")
-    add_event(connection, keyring, case, "reopened", operator.id, {}, now)
+    add_event(connection, keyring, case, "reopened", operator.id, {"text": reason.strip()[:LONGEST]}, now)
     again = {"status": "open", "outcome": None, "ended_at": None, "owner_id": operator.id, "claimed_at": now}
     return changed(connection, case, **again, updated_at=now)
 
