@@ -119,7 +119,7 @@ class Shown:
         return [
             {
                 "at": event.at,
-                "who": event.actor if event.actor in _NOT_PEOPLE else self.name(event.actor),
+                "who": self.actor(event.actor),
                 "kind": event.kind,
                 "detail": self._detail(event),
             }
@@ -130,6 +130,10 @@ class Shown:
 
     def name(self, staff_id: str | None) -> str | None:
         return self._names.get(staff_id, "?") if staff_id else None
+
+    def actor(self, actor: str) -> str | None:
+        """A colleague's name, or who else it was as the words `actors` call it."""
+        return actor if actor in _NOT_PEOPLE else self.name(actor)
 
     def country(self, code: str | None) -> str | None:
         known = self._library.countries.get(code or "")
