@@ -71,7 +71,7 @@ def _add_team(routes: APIRouter, desk: Desk) -> None:
             shown = desk.shown(connection, session, now)
             within = desk.house.config.bot.hotline.claim_within
             unclaimed = queue.rows(connection, keyring, "waiting", claim_within=within)
-            values = {
+            values: dict[str, Any] = {
                 "people": _people(desk, connection),
                 "waiting": shown.waiting(queue.waiting(connection)),
                 "unclaimed": [shown.queue_row(row) for row in unclaimed],
@@ -177,7 +177,7 @@ def _add_second(routes: APIRouter, desk: Desk) -> None:
             shown = desk.shown(connection, session, now)
             waiting = second.waiting(connection, operator_of(session))
             decided = second.decided(connection)
-        values = {
+        values: dict[str, Any] = {
             "waiting": [_request(shown, one) | {"own": one.asked_by == session.account.id} for one in waiting],
             "decided": [_request(shown, one) for one in decided],
         }
