@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import argon2
+import pyotp
 import pytest
+from argon2.low_level import hash_secret_raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
@@ -113,7 +115,7 @@ def test_computations_wait_for_each_other(refusing: Passwords, monkeypatch: pyte
     """However many log in at once, one Argon2id runs at a time."""
     running: list[int] = []
     at_once = 0
-    real = passwords.hash_secret_raw
+    real = hash_secret_raw
 
     def watched(*given: Any, **named: Any) -> bytes:
         nonlocal at_once
@@ -293,7 +295,7 @@ def test_the_code_that_proved_the_app_does_not_log_in_as_well(house: App) -> Non
     code = _invite(house)
     secret = totp.new_secret()
     _accept(house, code, secret=secret)
-    shown = totp.pyotp.TOTP(secret).at(START)
+    shown = pyotp.TOTP(secret).at(START)
     assert isinstance(enter(house, "lan.tran", PASSWORD, shown), Refusal)
 
 
@@ -304,12 +306,12 @@ def test_a_renewed_app_replaces_the_old_one(house: App) -> None:
     keyring = house.database.keyring
     with pytest.raises(StaffError), house.database.begin() as connection:
         accounts.renew_totp(connection, keyring, colleague.account, secret, [], START)
-    steps = totp.steps_of(secret, totp.pyotp.TOTP(secret).at(START), START)
+    steps = totp.steps_of(secret, pyotp.TOTP(secret).at(START), START)
     with house.database.begin() as connection:
         accounts.renew_totp(connection, keyring, colleague.account, secret, steps, START)
     later = START + MINUTE
     assert isinstance(enter(house, colleague.login, PASSWORD, colleague.code(later), later), Refusal)
-    assert isinstance(enter(house, colleague.login, PASSWORD, totp.pyotp.TOTP(secret).at(later), later), Entry)
+    assert isinstance(enter(house, colleague.login, PASSWORD, pyotp.TOTP(secret).at(later), later), Entry)
 
 
 # -- recovery codes ----------------------------------------------------------------------------------------------------
@@ -958,7 +960,7 @@ def _invited(house: App, code: str, now: dt.datetime = START) -> Account | None:
 
 def _accept(house: App, code: str, now: dt.datetime = START, password: str = PASSWORD, secret: str = "") -> Account:
     secret = secret or totp.new_secret()
-    proof = secret, totp.steps_of(secret, totp.pyotp.TOTP(secret).at(now), now)
+    proof = secret, totp.steps_of(secret, pyotp.TOTP(secret).at(now), now)
     lock = house.passwords.lock(password)
     with house.database.begin() as connection:
         return invitations.accept(connection, house.database.keyring, code, lock, proof, now)[0]
@@ -1002,7 +1004,7 @@ def _other(code: str) -> str:
 def _count_computations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by one with each Argon2id computation from now on."""
     counted: list[str] = []
-    real_verify, real_raw = argon2.PasswordHasher.verify, passwords.hash_secret_raw
+    real_verify = argon2.PasswordHasher.verify
 
     def verify(self: argon2.PasswordHasher, *given: Any) -> bool:
         counted.append("log-in")
@@ -1010,7 +1012,7 @@ def _count_computations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def raw(*given: Any, **named: Any) -> bytes:
         counted.append("key")
-        return bytes(real_raw(*given, **named))
+        return bytes(hash_secret_raw(*given, **named))
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", verify)
     monkeypatch.setattr(passwords, "hash_secret_raw", raw)
