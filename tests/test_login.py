@@ -1,19 +1,24 @@
 """The way into the console as a browser without JavaScript meets it: forms, cookies, headers, and who is turned away."""
 
+import contextlib
 import datetime as dt
 import html
 import logging
 import re
+import socket
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pyotp
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from playwright.sync_api import Page, sync_playwright
 from sqlalchemy import select
 from starlette.exceptions import StarletteDeprecationWarning
 
@@ -26,6 +31,7 @@ from bot.web.console.links import invitation_link
 from bot.web.console.security import SignedIn
 from bot.web.pages import create_site
 from tests.colleagues import BY, PASSWORD, Colleague, join
+from tests.test_browser import ARGUMENTS, CHROMIUM, need_chromium
 
 with warnings.catch_warnings():  # Starlette would rather have the next httpx
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
@@ -37,6 +43,7 @@ PUBLIC = {"/console/login", "/console/welcome"}
 OTHER_PASSWORD = "những con thuyền ngược dòng"
 MINUTE = dt.timedelta(minutes=1)
 Form = dict[str, Any]
+Open = Callable[..., Page]
 
 
 @dataclass
@@ -662,6 +669,98 @@ def test_the_pages_need_no_style_or_script_of_their_own(site: Site, admin: Colle
         assert not re.search(
             r"<style|\sstyle=|<script(?![^>]*src=\"/static/)|\son[a-z]+=|(?:src|href)=\"https?:", page.text
         )
+
+
+# -- in a real browser ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_somebody_new_comes_in_with_a_real_browser(site: Site, console: Open, width: int) -> None:
+    """The link fills the form and leaves the address; by keyboard alone to the console, out, and in again; nothing is cut off."""
+    page = console(f"/console/welcome#{site.invite()}", width)
+    assert page.url.endswith("/console/welcome")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#password")
+    secret = page.inner_text("code.secret").replace(" ", "")
+    page.focus("#password")
+    _type(page, PASSWORD, PASSWORD, pyotp.TOTP(secret).at(site.clock.now))
+    page.wait_for_url("**/console/account/codes")
+    assert page.is_visible("#print")
+    page.focus("input[name=is_kept]")
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/account")
+    page.click("header button")
+    page.wait_for_selector("#login:focus")
+    now = site.clock.advance(MINUTE)
+    _type(page, "minh", PASSWORD, pyotp.TOTP(secret).at(now))
+    page.wait_for_url("**/console/account")
+    page.focus("#telegram")
+    _type(page, "@minh")
+    assert page.inner_text(".problem a") == site.house.library.console("vi")["common"]["error_bad_telegram"]
+
+
+@pytest.mark.browser
+def test_the_way_in_needs_no_script(site: Site, lan: Colleague, console: Open) -> None:
+    """Without JavaScript the code is typed, and the log-in works as ever."""
+    page = console("/console/welcome", 390, java_script_enabled=False)
+    page.fill("#code", site.invite().lower())
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#password")
+    page.goto("/console/login")
+    _type(page, lan.login, PASSWORD, lan.code(site.clock.now))
+    page.wait_for_url("**/console/account")
+
+
+@pytest.fixture
+def console(site: Site) -> Iterator[Open]:
+    """Opens a page of the served site in Chromium; every page is looked at for what sticks out, and for refused styles and scripts."""
+    need_chromium()
+    with _served(site.app) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        wrong: list[str] = []
+
+        def open_page(path: str, width: int, **options: Any) -> Page:
+            viewport = {"width": width, "height": 800}
+            page = browser.new_context(base_url=address, viewport=viewport, **options).new_page()  # type: ignore[arg-type]
+            page.set_default_timeout(15_000)
+            page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+            if options.get("java_script_enabled", True):
+                page.on("load", lambda loaded: wrong.append(loaded.url) if loaded.evaluate(_STICKS_OUT) else None)
+            page.goto(path)
+            return page
+
+        yield open_page
+        browser.close()
+    assert wrong == []
+
+
+_STICKS_OUT = "document.documentElement.scrollWidth > window.innerWidth"
+
+
+@contextlib.contextmanager
+def _served(app: FastAPI) -> Iterator[str]:
+    """The site on a free port of this machine; its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _type(page: Page, *texts: str) -> None:
+    """Into the field that has the focus and the ones after it, by keyboard alone; then Enter."""
+    for number, text in enumerate(texts):
+        if number:
+            page.keyboard.press("Tab")
+        page.keyboard.insert_text(text)
+    page.keyboard.press("Enter")
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------------
