@@ -19,13 +19,16 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from playwright.sync_api import Page, sync_playwright
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from starlette.exceptions import StarletteDeprecationWarning
 
+from bot import contacts
 from bot.app import App
 from bot.content import ROLES
+from bot.messages import Address
 from bot.staff import accounts, invitations, recovery
-from bot.store.tables import staff
+from bot.store.database import new_id
+from bot.store.tables import cases, staff
 from bot.testing import FakeClock
 from bot.web.console.links import invitation_link
 from bot.web.console.security import SignedIn
@@ -303,6 +306,18 @@ def test_other_log_ins_end_by_one_button(site: Site, lan: Colleague) -> None:
     here.post("/console/account/sessions", data=_hidden(here.get("/console/account")))
     assert elsewhere.get("/console/account").status_code == 303
     assert here.get("/console/account").status_code == 200
+
+
+def test_a_link_in_another_sites_page_finds_the_session(site: Site, lan: Colleague) -> None:
+    """The strict cookie does not come with it: a page of our own asks once more, and without a session that leads to the log-in."""
+    came = site.browser().get("/console/account", headers={"Sec-Fetch-Site": "cross-site"})
+    assert came.status_code == 200
+    assert '<meta http-equiv="refresh" content="0; url=/console/account">' in came.text
+    assert site.browser().get("/console/account", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+    posted = site.browser().post("/console/logout", headers={"Sec-Fetch-Site": "cross-site"})
+    assert posted.status_code == 403
+    browser = site.log_in(lan)
+    assert "refresh" not in browser.get("/console/account", headers={"Sec-Fetch-Site": "cross-site"}).text
 
 
 # -- forms of other sites ----------------------------------------------------------------------------------------------
@@ -612,6 +627,17 @@ def test_slips_of_an_administrator_are_told(site: Site, admin: Colleague) -> Non
     assert _account(site, "admin.an").active
 
 
+def test_who_removes_somebody_is_warned_of_their_cases(site: Site, admin: Colleague) -> None:
+    """The number of open cases that would be without an owner stands beside the button; closed ones do not count."""
+    minh = join(site.house, "minh", name="Minh")
+    for number, status in enumerate(("open", "open", "closed")):
+        _own_case(site, minh, f"C{number}", status)
+    page = html.unescape(site.log_in(admin).get("/console/people").text)
+    words = site.house.library.console("vi")["people"]
+    assert page.count(words["remove_cases"].format(count=2)) == 1
+    assert f"· {words['open_cases'].format(count=2)}</p>" in page
+
+
 @pytest.mark.parametrize("action", ["invite", "roles", "remove"])
 def test_somebody_who_is_not_there_is_nobody(site: Site, admin: Colleague, action: str) -> None:
     """A made-up id changes nothing and leads back to the list."""
@@ -699,6 +725,19 @@ def test_somebody_new_comes_in_with_a_real_browser(site: Site, console: Open, wi
     page.focus("#telegram")
     _type(page, "@minh")
     assert page.inner_text(".problem a") == site.house.library.console("vi")["common"]["error_bad_telegram"]
+
+
+@pytest.mark.browser
+def test_a_link_in_a_web_mail_opens_the_page(site: Site, lan: Colleague, console: Open) -> None:
+    """Whoever is logged in and clicks it elsewhere need not log in again."""
+    page = console("/console/login", 390)
+    _type(page, lan.login, PASSWORD, lan.code(site.clock.now))
+    page.wait_for_url("**/console/account")
+    address = page.url
+    page.goto("about:blank")
+    page.set_content(f'<a href="{address}">case</a>')
+    page.click("a")
+    page.wait_for_selector("#telegram")
 
 
 @pytest.mark.browser
@@ -797,6 +836,21 @@ def _welcome(site: Site, code: str) -> None:
     proof = pyotp.TOTP(_secret(page)).at(site.clock.now)
     form = {**_hidden(page), "password": PASSWORD, "again": PASSWORD, "totp_code": proof}
     assert browser.post("/console/welcome", data=form).status_code == 303
+
+
+def _own_case(site: Site, owner: Colleague, reference: str, status: str) -> None:
+    now, database = site.clock.now, site.house.database
+    with database.begin() as connection:
+        contact = contacts.find_or_create(connection, database.keyring, Address("web", reference), now)
+        consent = contacts.record_consent(
+            connection, database.keyring, contact, purpose="help", basis="consent", reason="test", words="yes", now=now
+        )
+        connection.execute(
+            insert(cases).values(
+                id=new_id(), reference=reference, consent_id=consent, purpose="help", kind="emergency", priority="P0",
+                minor=False, status=status, public_key=b"", owner_id=owner.account.id, opened_at=now, updated_at=now,
+            )
+        )  # fmt: skip
 
 
 def _account(site: Site, login: str) -> accounts.Account:
