@@ -70,7 +70,7 @@ class SignedIn:
     async def __call__(self, request: Request) -> Session:
         session = await run_in_threadpool(self.door.session, request, by_person=self.by_person)
         if session is None:
-            raise Turned(_to_login(request))
+            raise Turned(self.door.once_more(request) or _to_login(request))
         if not self.door.house.library.permissions.allows(session.account.roles, self.permission):
             raise Turned(self.door.refusal(request, "forbidden", session))
         if request.method in _UNSAFE:
@@ -165,6 +165,12 @@ class Door:
         }
         csrf = session.form_token(self.house.database.keyring)
         return {"me": me, "account": account, "may": may, "csrf": csrf, "counts": counts}
+
+    def once_more(self, request: Request) -> Response | None:
+        """A link in another site's page, such as a web mail, comes without our strict cookie. A page of our own that asks again has it."""
+        if request.method != "GET" or request.headers.get("sec-fetch-site") != "cross-site":
+            return None
+        return self.page(request, "once_more", path=request.url.path)
 
     def refusal(self, request: Request, why: str, session: Session | None = None) -> Response:
         """403, with the reason in the words of `common`."""
