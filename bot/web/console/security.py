@@ -148,7 +148,7 @@ class Door:
         if session is None:
             return {"me": None, "account": None, "may": frozenset(), "csrf": "", "counts": {}}
         account = session.account
-        may = self.house.library.permissions.of(account.roles)
+        may = self.house.library.permissions.of(account.roles) if session.prepared else frozenset()
         with self.house.database.begin() as connection:
             counts = {
                 "p0": queue.waiting(connection)[0].count if "queue.see" in may else 0,
