@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 from tests.console_pages import PAGES, words
 from tests.console_stage import CASE, Stage, served
@@ -269,9 +269,14 @@ def test_words_are_not_lost_when_the_server_is_in_trouble(desk: Open, stage: Sta
 
 def test_leaving_with_unsent_words_asks_first(desk: Open) -> None:
     """The browser's own question comes, and no question where the box is empty."""
-    asked = []
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
     page = desk(CASE)
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.on("dialog", leave)
     page.locator("#text").press_sequentially("dở")
     page.click(".rooms a >> nth=0")
     page.wait_for_url("**/console/queue")
