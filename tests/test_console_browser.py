@@ -176,6 +176,9 @@ def test_the_row_in_focus_stays_in_focus(desk: Open, stage: Stage) -> None:
     _on_line(stage)
     _renewed(page, stage, "queue", '{"p0": 0}')
     assert _focus(page) == "row-B4T9RW"
+    page.keyboard.press("Tab")
+    _renewed(page, stage, "queue", '{"p0": 0}')
+    assert _focus(page) == "claim-B4T9RW"
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
@@ -188,6 +191,7 @@ def test_what_is_being_typed_outlives_every_refresh(desk: Open, stage: Stage) ->
     page.fill("#note", "ghi dở")
     page.click("#do-close > summary")
     page.select_option("#outcome", "advised")
+    page.focus("#outcome")
     _on_line(stage)
     stage.talk.append({**stage.talk[0], "text": "tin moi toi", "at": stage.talk[-1]["at"]})
     stage.presence = "silent"
@@ -197,11 +201,13 @@ def test_what_is_being_typed_outlives_every_refresh(desk: Open, stage: Stage) ->
     assert page.input_value("#text") == "Mình đang viết dở"
     assert page.input_value("#note") == "ghi dở"
     assert page.input_value("#outcome") == "advised"
+    assert _focus(page) == "outcome"
 
 
 def test_the_newest_words_are_in_sight(desk: Open, stage: Stage) -> None:
     """The talk stands at its end when the page opens and follows what comes, unless somebody reads further up."""
     page = desk(CASE, height=500)
+    page.focus("#log")
     gap = "(() => { const log = document.querySelector('.log'); return log.scrollHeight - log.scrollTop - log.clientHeight })()"
     assert page.evaluate(gap) < 2
     _on_line(stage)
@@ -209,6 +215,7 @@ def test_the_newest_words_are_in_sight(desk: Open, stage: Stage) -> None:
     stage.tell("case", '{"reference": "K7M2QX"}')
     expect(page.locator("#newest")).to_contain_text("tin moi toi")
     assert page.evaluate(gap) < 2
+    assert _focus(page) == "log"
 
 
 def test_a_prepared_reply_is_put_where_the_cursor_is_and_looked_over(desk: Open) -> None:
