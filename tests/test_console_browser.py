@@ -122,8 +122,10 @@ def test_a_new_p0_is_told_in_the_title_and_aloud_until_it_is_claimed(desk: Open,
 
 
 def test_the_bell_rings_for_a_p0_until_it_is_silenced(desk: Open, stage: Stage) -> None:
-    """It rings once it was switched on with a tap; silencing holds for this P0, and the next one rings again."""
-    page = desk("/console/queue")
+    """Switched on with a tap, it rings, and again every 20 seconds; silencing holds for this P0, and the next one rings again."""
+    page = desk("about:blank")
+    page.clock.install()
+    page.goto(f"{stage.url}/console/queue")
     page.evaluate(LOUD)
     _on_line(stage)
     page.click("#bell")
@@ -131,11 +133,14 @@ def test_the_bell_rings_for_a_p0_until_it_is_silenced(desk: Open, stage: Stage) 
     stage.p0 = 1
     stage.tell("queue", '{"p0": 1, "new": "P0"}')
     page.wait_for_function("() => window.struck === 2")  # two tones
+    page.clock.fast_forward(20_000)
+    page.wait_for_function("() => window.struck === 4")
     page.click("#silence")
     expect(page.locator("#silence")).to_be_hidden()
+    page.clock.fast_forward(40_000)
     stage.p0 = 2
     stage.tell("queue", '{"p0": 2, "new": "P0"}')
-    page.wait_for_function("() => window.struck === 4")
+    page.wait_for_function("() => window.struck === 6")
 
 
 def test_the_bell_can_be_tried(desk: Open) -> None:
