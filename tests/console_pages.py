@@ -75,7 +75,7 @@ def a_row(reference: str, priority: str, **more: Any) -> Context:
     }
 
 
-ROWS = [
+ROWS: list[Context] = [
     a_row("K7M2QX", "P0", kind="emergency", about="self", country="Myanmar", waiting=17, overdue=True, pages=3, linked=2,
           flags=["Đánh, bỏ đói hoặc dọa nạt", "Không cho ra ngoài, có người canh"]),
     a_row("B4T9RW", "P0", kind="emergency", minor=True, waiting=2, pages=1, flags=["Đòi tiền mới cho về"]),
@@ -86,7 +86,7 @@ ROWS = [
     a_row("W3E7TY", "P3", kind="human", about="self", country=None, waiting=600),
     a_row("X2Y4ZK", "P3", kind="offer", status="closed", claimable=False, owner="Lan Anh", due=None),
 ]  # fmt: skip
-WAITING = [
+WAITING: list[Context] = [
     {"priority": "P0", "count": 2, "longest": 17},
     {"priority": "P1", "count": 1, "longest": 48},
     {"priority": "P2", "count": 0, "longest": None},
@@ -186,7 +186,7 @@ WARNED: Context = {
         {"id": "recruiter", "words": ["http://viec-nhe.example.com"]},
     ],
 }
-TALK = [
+TALK: list[Context] = [
     {"author": "person", "name": None, "text": "cuu voi, em toi bi nhot o myanmar, hom qua ho danh no", "at": NOW - dt.timedelta(hours=2), "delivery": None},
     {"author": "bot", "name": None, "text": "Mình nghe đây. Nếu có người nhìn máy, nhắn THOAT, mình im ngay.\nỞ nước ngoài, gọi +84 981 84 84 84.", "at": NOW - dt.timedelta(hours=2), "delivery": "delivered"},
     {"author": "operator", "name": "Lan Anh", "text": "Mình là người trực. Lúc này bạn nhắn tin có tiện không?", "at": NOW - dt.timedelta(hours=1, minutes=55), "delivery": "sent"},
@@ -194,13 +194,13 @@ TALK = [
     {"author": "operator", "name": "Lan Anh", "text": "Em bạn còn giữ điện thoại riêng không?", "at": NOW - dt.timedelta(minutes=40), "delivery": "uncertain"},
     {"author": "operator", "name": "Lan Anh", "text": "Khi nào tiện bạn nhắn nhé.", "at": NOW - dt.timedelta(minutes=20), "delivery": "held"},
 ]  # fmt: skip
-TIMELINE = [
+TIMELINE: list[Context] = [
     {"at": NOW - dt.timedelta(minutes=30), "who": "Lan Anh", "kind": "note", "detail": "Mẹ ở nhà chưa biết chuyện, đừng gọi về nhà."},
     {"at": NOW - dt.timedelta(hours=1), "who": "Lan Anh", "kind": "claimed", "detail": None},
     {"at": NOW - dt.timedelta(hours=2), "who": "clock", "kind": "paged", "detail": None},
     {"at": NOW - dt.timedelta(hours=2), "who": "bot", "kind": "opened", "detail": "lời nhắn kể về nguy hiểm"},
 ]  # fmt: skip
-LINKED = [
+LINKED: list[Context] = [
     {"reference": "Q9F6JA", "priority": "P2", "status": "open", "match": "phone", "opened_at": NOW, "readable": True},
     {
         "reference": "X2Y4ZK",

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 from tests.console_pages import PAGES, words
 from tests.console_stage import CASE, Stage, served
@@ -122,8 +122,10 @@ def test_a_new_p0_is_told_in_the_title_and_aloud_until_it_is_claimed(desk: Open,
 
 
 def test_the_bell_rings_for_a_p0_until_it_is_silenced(desk: Open, stage: Stage) -> None:
-    """It rings once it was switched on with a tap; silencing holds for this P0, and the next one rings again."""
-    page = desk("/console/queue")
+    """Switched on with a tap, it rings, and again every 20 seconds; silencing holds for this P0, and the next one rings again."""
+    page = desk("about:blank")
+    page.clock.install()
+    page.goto(f"{stage.url}/console/queue")
     page.evaluate(LOUD)
     _on_line(stage)
     page.click("#bell")
@@ -131,11 +133,14 @@ def test_the_bell_rings_for_a_p0_until_it_is_silenced(desk: Open, stage: Stage) 
     stage.p0 = 1
     stage.tell("queue", '{"p0": 1, "new": "P0"}')
     page.wait_for_function("() => window.struck === 2")  # two tones
+    page.clock.fast_forward(20_000)
+    page.wait_for_function("() => window.struck === 4")
     page.click("#silence")
     expect(page.locator("#silence")).to_be_hidden()
+    page.clock.fast_forward(40_000)
     stage.p0 = 2
     stage.tell("queue", '{"p0": 2, "new": "P0"}')
-    page.wait_for_function("() => window.struck === 4")
+    page.wait_for_function("() => window.struck === 6")
 
 
 def test_the_bell_can_be_tried(desk: Open) -> None:
@@ -176,6 +181,9 @@ def test_the_row_in_focus_stays_in_focus(desk: Open, stage: Stage) -> None:
     _on_line(stage)
     _renewed(page, stage, "queue", '{"p0": 0}')
     assert _focus(page) == "row-B4T9RW"
+    page.keyboard.press("Tab")
+    _renewed(page, stage, "queue", '{"p0": 0}')
+    assert _focus(page) == "claim-B4T9RW"
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
@@ -188,6 +196,7 @@ def test_what_is_being_typed_outlives_every_refresh(desk: Open, stage: Stage) ->
     page.fill("#note", "ghi dở")
     page.click("#do-close > summary")
     page.select_option("#outcome", "advised")
+    page.focus("#outcome")
     _on_line(stage)
     stage.talk.append({**stage.talk[0], "text": "tin moi toi", "at": stage.talk[-1]["at"]})
     stage.presence = "silent"
@@ -197,11 +206,13 @@ def test_what_is_being_typed_outlives_every_refresh(desk: Open, stage: Stage) ->
     assert page.input_value("#text") == "Mình đang viết dở"
     assert page.input_value("#note") == "ghi dở"
     assert page.input_value("#outcome") == "advised"
+    assert _focus(page) == "outcome"
 
 
 def test_the_newest_words_are_in_sight(desk: Open, stage: Stage) -> None:
     """The talk stands at its end when the page opens and follows what comes, unless somebody reads further up."""
     page = desk(CASE, height=500)
+    page.focus("#log")
     gap = "(() => { const log = document.querySelector('.log'); return log.scrollHeight - log.scrollTop - log.clientHeight })()"
     assert page.evaluate(gap) < 2
     _on_line(stage)
@@ -209,6 +220,7 @@ def test_the_newest_words_are_in_sight(desk: Open, stage: Stage) -> None:
     stage.tell("case", '{"reference": "K7M2QX"}')
     expect(page.locator("#newest")).to_contain_text("tin moi toi")
     assert page.evaluate(gap) < 2
+    assert _focus(page) == "log"
 
 
 def test_a_prepared_reply_is_put_where_the_cursor_is_and_looked_over(desk: Open) -> None:
@@ -269,9 +281,14 @@ def test_words_are_not_lost_when_the_server_is_in_trouble(desk: Open, stage: Sta
 
 def test_leaving_with_unsent_words_asks_first(desk: Open) -> None:
     """The browser's own question comes, and no question where the box is empty."""
-    asked = []
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
     page = desk(CASE)
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.on("dialog", leave)
     page.locator("#text").press_sequentially("dở")
     page.click(".rooms a >> nth=0")
     page.wait_for_url("**/console/queue")

@@ -40,9 +40,9 @@ function refresh(id) {
   }, 1000 + Math.random() * 500);
 }
 
-// A part in which somebody is typing or choosing stays as it is.
+// A part in which somebody is typing, choosing or moving stays as it is; talk and head are always renewed, and keep the focus by its id.
 function inUse(part) {
-  const busy = part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+  const busy = part.contains(document.activeElement) && !["talk", "case-head"].includes(part.id);
   const begun = part.id === "composer" && byId("text")?.value.trim();
   return busy || begun || [...part.querySelectorAll("textarea, input:not([type=hidden]), select")].some(changed);
 }
