@@ -30,12 +30,12 @@ class Policy:
 
     def __init__(self, library: Library, settings: Settings) -> None:
         self._library = library
-        self._settings = settings
+        self.settings = settings
         self._commands = Commands(library.commands)
 
     def respond(self, conversation: Conversation, message: InboundMessage, reading: Understanding) -> Turn:
         """The whole effect of `message`; the same for the same three inputs."""
-        conversation = limits.counted(remembered(conversation, message.received_at, self._settings))
+        conversation = limits.counted(remembered(conversation, message.received_at, self.settings))
         language = language_of(conversation, reading)
         desk = Desk(
             conversation=replace(conversation, language=language, turns=conversation.turns + 1),
@@ -44,7 +44,7 @@ class Policy:
             speaker=Speaker(self._library, language),
             today=message.received_at.astimezone(VIETNAM).date(),
             library=self._library,
-            settings=self._settings,
+            settings=self.settings,
             commands=self._commands,
         )
         turn = next(turn for step in STEPS if (turn := step(desk)) is not None)
