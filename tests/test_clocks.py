@@ -375,6 +375,17 @@ def test_a_way_that_fails_is_followed_by_the_next(line: Line, status: str) -> No
     ]  # fmt: skip
 
 
+def test_two_calls_of_one_look_go_to_two_people(line: Line) -> None:
+    """The first call has failed for good when the second is due: one person takes its place, and another gets the second."""
+    line.sends = False
+    line.colleagues("An", "Binh", "Chi")
+    line.case()
+    line.look(START)
+    line.fail("telegram")
+    line.look(START + 5 * MINUTE)
+    assert line.calls() == [("An", "telegram", 0), ("Binh", "telegram", 5), ("Chi", "telegram", 5)]
+
+
 def test_a_way_that_is_stuck_is_not_waited_for(line: Line) -> None:
     """A call that has not left after two minutes is tried by the next way; one that has left is not."""
     line.sends = False
