@@ -1,6 +1,7 @@
 """The clocks of the queue: who is called when nobody claims, and what the person is told (S-28, S-29, S-10, S-03)."""
 
 import datetime as dt
+import itertools
 import json
 import logging
 import multiprocessing

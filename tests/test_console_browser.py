@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, s
 
 from tests.console_pages import PAGES, words
 from tests.console_stage import CASE, Stage, served
-from tests.test_browser import ARGUMENTS, CHROMIUM, NOWHERE, _need_chromium
+from tests.test_browser import ARGUMENTS, CHROMIUM, NOWHERE, need_chromium
 
 pytestmark = pytest.mark.browser
 
@@ -44,7 +44,7 @@ def stage(theatre: Stage) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    _need_chromium()
+    need_chromium()
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, NOWHERE])
         yield launched
