@@ -86,7 +86,7 @@ def test_s_28_a_cry_reaches_the_people_on_duty_and_the_truth_reaches_the_person(
 ) -> None:
     """An hears on Telegram, Binh by mail five minutes later, both after ten; after fifteen the person reads the truth, once."""
     with watch() as here:
-        heard, words = here.telegram.heard_by, here.house.library.console
+        heard, words = here.telegram.heard_by, {name: here.house.library.console(name) for name in ("vi", "en")}
         here.until(lambda: heard(AN))
         assert heard(AN) == [f"{words['vi']['page']['text']} {CONSOLE}/console"]
         here.clock.advance(dt.timedelta(minutes=5))
