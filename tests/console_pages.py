@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from bot.content import load_yaml
+from bot.hotline.reach import Reach
 from bot.web.words import templates
 from tests.conftest import ROOT
 
@@ -18,7 +19,7 @@ MAY = frozenset(
     "directory.see account.own people.manage audit.see settings.see".split()
 )
 EVERYTHING = frozenset(
-    "claim hand_over release skip priority ask refer second reveal code reach close reopen export note summary talk".split()
+    "claim hand_over release skip priority ask refer second reveal code reach close reopen export note summary talk clue give_back".split()
 )
 
 
@@ -124,14 +125,13 @@ def a_case(**more: Any) -> Context:
         "facts": {
             "country": "Myanmar",
             "flags": ["Đánh, bỏ đói hoặc dọa nạt", "Không cho ra ngoài, có người canh", "Giấy tờ bị người khác giữ"],
-            "signs": ["Có người đi cùng"],
             "answers": [{"asked": "Có ai bị thương không?", "answered": "co, 1 ban bi danh hom qua"}],
             "reporter": "Chị gái, đang ở Nghệ An.",
             "subject": "Em trai 17 tuổi.",
             "place": "Gần sông, tòa nhà 5 tầng sơn xanh.",
             "plan": "",
         },
-        "reach": {"way": "channel", "hours": "21:00-22:00"},
+        "reach": Reach(dt.time(21), dt.time(22)),
         "code_set": True,
         "talk": TALK,
         "composer": a_composer(),
@@ -142,18 +142,18 @@ def a_case(**more: Any) -> Context:
             {"id": "s3", "name": "Hồng Vân", "on_duty": False, "open_cases": 8, "most_cases": 8},
         ],
         "consents": [
-            {"purpose": "pass_111", "state": "yes", "at": NOW},
-            {"purpose": "pass_police", "state": "none", "at": None},
-            {"purpose": "pass_embassy", "state": "asked", "at": NOW},
-            {"purpose": "pass_ngo", "state": "no", "at": NOW},
+            {"purpose": "share_111", "state": "yes", "at": NOW},
+            {"purpose": "share_police", "state": "none", "at": None},
+            {"purpose": "share_embassy", "state": "asked", "at": NOW},
+            {"purpose": "share_ngo", "state": "no", "at": NOW},
         ],
         "receivers": [
-            {"id": "vn_111", "name": "Tổng đài 111", "purpose": "pass_111", "ready": True},
-            {"id": "police", "name": "Công an tỉnh", "purpose": "pass_police", "ready": False},
+            {"id": "vn_111", "name": "Tổng đài 111", "purpose": "share_111", "ready": True},
+            {"id": "police", "name": "Công an tỉnh", "purpose": "share_police", "ready": False},
         ],
         "requests": [
             {"kind": "reveal", "asked_by": "Lan Anh", "asked_at": NOW, "state": "granted", "until": NOW + dt.timedelta(hours=1)},
-            {"kind": "pass_on", "asked_by": "Lan Anh", "asked_at": NOW, "state": "waiting", "until": None},
+            {"kind": "share_police", "asked_by": "Lan Anh", "asked_at": NOW, "state": "waiting", "until": None},
         ],
         "number": "+84 90 000 00 00",
         "handoffs": [
@@ -181,7 +181,7 @@ WARNED: Context = {
     "text": "Ban yen tam, minh se cuu ban. Nho bam vao hxxp",
     "segments": 2,
     "vnd": 1000,
-    "warnings": [
+    "cautions": [
         {"id": "promise", "words": ["yen tam", "se cuu"]},
         {"id": "recruiter", "words": ["http://viec-nhe.example.com"]},
     ],
@@ -201,13 +201,12 @@ TIMELINE: list[Context] = [
     {"at": NOW - dt.timedelta(hours=2), "who": "bot", "kind": "opened", "detail": "lời nhắn kể về nguy hiểm"},
 ]  # fmt: skip
 LINKED: list[Context] = [
-    {"reference": "Q9F6JA", "priority": "P2", "status": "open", "match": "phone", "opened_at": NOW, "readable": True},
+    {"reference": "Q9F6JA", "priority": "P2", "status": "open", "matches": ("phone", "link"), "readable": True},
     {
         "reference": "X2Y4ZK",
         "priority": "P3",
         "status": "closed",
-        "match": "company",
-        "opened_at": NOW,
+        "matches": ("company",),
         "readable": False,
     },
 ]
@@ -277,7 +276,7 @@ SETTINGS: Context = {
 }
 SECOND: Context = {
     "waiting": [
-        {"id": "r1", "kind": "pass_on", "asked_by": "Minh Tuấn", "asked_at": NOW, "reference": "K7M2QX", "priority": "P0", "reason": "Họ đang bị đánh, không trả lời được nữa.", "own": False},
+        {"id": "r1", "kind": "share_police", "asked_by": "Minh Tuấn", "asked_at": NOW, "reference": "K7M2QX", "priority": "P0", "reason": "Họ đang bị đánh, không trả lời được nữa.", "own": False},
         {"id": "r2", "kind": "reveal", "asked_by": "Lan Anh", "asked_at": NOW, "reference": "B4T9RW", "priority": "P0", "reason": "Cần gọi lại ngay.", "own": True},
     ],
     "decided": [{"kind": "reveal", "asked_by": "Lan Anh", "decided_by": "Minh Tuấn", "decided_at": NOW, "granted": True, "reference": "H2N8CV"}],
@@ -286,7 +285,7 @@ SHEET: Context = {
     "sheet": {
         "reference": "K7M2QX",
         "receiver": "Tổng đài 111",
-        "purpose": "pass_111",
+        "purpose": "share_111",
         "basis": "consent",
         "consent_words": "co, chi nho 111 giup",
         "consent_at": NOW,
@@ -305,7 +304,7 @@ SHEET: Context = {
         "digest": "5d41402abc4b2a76b9719d911017c592" * 2,
     }
 }
-ERROR: Context = {"error": "conflict", "back": "/console/queue", "detail": "already_claimed"}
+ERROR: Context = {"error": "conflict", "back": "/console/queue", "detail": "taken"}
 
 NOBODY: Context = {"me": None}
 ENDED = {
@@ -332,8 +331,13 @@ PAGES: dict[str, tuple[str, str, Context]] = {
         "case",
         a_case(
             composer=a_composer(text="Bạn yên tâm, mình sẽ cứu bạn.", confirm="1", preview=WARNED),
-            state={"identity": "not_verified", "presence": "silent", "knock": None},
+            state={"identity": "not_verified", "presence": "here", "knock": None},
         ),
+    ),
+    "case-silent": (
+        "case.html",
+        "case",
+        a_case(can=EVERYTHING - {"talk", "ask"}, state={"identity": "known", "presence": "silent", "knock": None}),
     ),
     "case-away": (
         "case.html",

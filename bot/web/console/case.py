@@ -26,6 +26,7 @@ from bot.web.console.shown import Shown
 
 CASE = "/console/cases/{reference}"
 MINE = {
+    "clue",
     "hand_over",
     "release",
     "priority",
@@ -219,7 +220,13 @@ def _values(
         "talk": shown.talk(reading.words(connection, case, held)) if held else [],
         "timeline": shown.timeline(events),
         "linked": [
-            {"reference": one.reference, "priority": one.priority, "status": one.status, "matches": one.kinds}
+            {
+                "reference": one.reference,
+                "priority": one.priority,
+                "status": one.status,
+                "matches": one.kinds,
+                "readable": me.supervisor,
+            }
             for one in (reading.linked(connection, case) if held else [])
         ],
         "composer": {
@@ -302,7 +309,8 @@ def _actions(
     return {
         "colleagues": colleagues,
         "consents": [
-            {"purpose": purpose, "state": _consent_state(connection, case, purpose)} for purpose in second.KINDS
+            {"purpose": purpose, "state": _consent_state(connection, case, purpose), "at": None}
+            for purpose in second.KINDS
         ],
         "receivers": [],
         "handoffs": [],
