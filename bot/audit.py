@@ -111,6 +111,12 @@ def entries(connection: Connection, *, before: int | None = None, limit: int = 5
     return [_entry(row) for row in connection.execute(query)]
 
 
+def links_of(connection: Connection, case_id: str) -> list[dict[str, object]]:
+    """The rows of one case as they are chained, with their digests and macs, in order."""
+    rows = connection.execute(select(audit).where(audit.c.case_id == case_id).order_by(audit.c.position))
+    return [{**row._mapping, "at": utc(row.at).isoformat()} for row in rows]
+
+
 def since(connection: Connection, position: int, limit: int = 500) -> list[Entry]:
     """What was written after this position, in order."""
     query = select(audit).where(audit.c.position > position).order_by(audit.c.position).limit(limit)

@@ -295,6 +295,20 @@ def _places(library: Library, today: dt.date) -> Iterator[Problem]:
             yield Problem("error", f"countries.yml: {country.code}", "needs a number that never falls silent")
 
 
+def _receivers(library: Library, today: dt.date) -> Iterator[Problem]:
+    """Numbers and countries of receivers are those that stand elsewhere; none is typed in."""
+    for receiver in library.receivers.values():
+        where = f"receivers.yml: {receiver.id}"
+        for name in receiver.hotlines:
+            if name not in library.hotlines:
+                yield Problem("error", where, f"'{name}' is no hotline of hotlines.yml")
+        if receiver.country and receiver.country not in {*library.countries, "VN"}:
+            yield Problem("error", where, f"'{receiver.country}' is no country of countries.yml")
+        for text in (receiver.name.vi, receiver.name.en):
+            for number in _NUMBER.findall(text):
+                yield Problem("error", where, f"the number '{number}' is typed in: name it by its id under hotlines")
+
+
 def _needed(library: Library, today: dt.date) -> Iterator[Problem]:
     """What the code asks for by name is there."""
     for name in sorted(NEEDED_COMMANDS - set(library.commands)):
@@ -311,6 +325,7 @@ _ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (
     _sources,
     _patterns,
     _places,
+    _receivers,
     _needed,
 )
 

@@ -142,14 +142,14 @@ def a_case(**more: Any) -> Context:
             {"id": "s3", "name": "Hồng Vân", "on_duty": False, "open_cases": 8, "most_cases": 8},
         ],
         "consents": [
-            {"purpose": "pass_111", "state": "yes", "at": NOW},
-            {"purpose": "pass_police", "state": "none", "at": None},
-            {"purpose": "pass_embassy", "state": "asked", "at": NOW},
-            {"purpose": "pass_ngo", "state": "no", "at": NOW},
+            {"purpose": "share_111", "state": "yes", "at": NOW},
+            {"purpose": "share_police", "state": "none", "at": None},
+            {"purpose": "share_embassy", "state": "asked", "at": NOW},
+            {"purpose": "share_ngo", "state": "no", "at": NOW},
         ],
         "receivers": [
-            {"id": "vn_111", "name": "Tổng đài 111", "purpose": "pass_111", "ready": True},
-            {"id": "police", "name": "Công an tỉnh", "purpose": "pass_police", "ready": False},
+            {"id": "vn_111", "name": "Tổng đài 111", "purpose": "share_111", "ready": True},
+            {"id": "police", "name": "Công an tỉnh", "purpose": "share_police", "ready": False},
         ],
         "requests": [
             {"kind": "reveal", "asked_by": "Lan Anh", "asked_at": NOW, "state": "granted", "until": NOW + dt.timedelta(hours=1)},
@@ -286,7 +286,7 @@ SHEET: Context = {
     "sheet": {
         "reference": "K7M2QX",
         "receiver": "Tổng đài 111",
-        "purpose": "pass_111",
+        "purpose": "share_111",
         "basis": "consent",
         "consent_words": "co, chi nho 111 giup",
         "consent_at": NOW,

@@ -16,6 +16,7 @@ from bot.staff.accounts import Account
 from bot.staff.entrance import Attempt, Entry, Refusal
 from bot.staff.sessions import Session
 from bot.web.console.account import account_routes
+from bot.web.console.handing import handing_routes
 from bot.web.console.people import people_routes
 from bot.web.console.second_factor import carried_secret, shown_secret
 from bot.web.console.security import HOME, Door, Turned, source_of, turn
@@ -28,7 +29,7 @@ def add_console(site: FastAPI, house: App) -> None:
     """All routes of the console. None is reached but safely, and none but the log-in and the welcome without a session."""
     door = Door(house)
     site.add_exception_handler(Turned, turn)
-    for make in (_first_page, _login_routes, _welcome_routes, account_routes, people_routes):
+    for make in (_first_page, _login_routes, _welcome_routes, account_routes, people_routes, handing_routes):
         site.include_router(make(door), dependencies=[Depends(door.only_safely)], include_in_schema=False)
 
 

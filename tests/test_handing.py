@@ -1,0 +1,300 @@
+"""What leaves us for others: on what ground, with what on it, and how it is proved afterwards."""
+
+import datetime as dt
+import io
+import json
+import zipfile
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bot import audit
+from bot.app import App
+from bot.content import Receiver
+from bot.errors import CaseError
+from bot.hotline import exports, handing_on, second, work
+from bot.hotline.handing_on import Handoff
+from bot.hotline.papers import Paper, pdf
+from bot.letters import fold
+from bot.store import tables
+from bot.store.database import new_id
+from tests.hotline import Story, an_operator
+
+NOTE = "Nha o Wolframite, me chua biet"
+SUMMARY = {"reporter": "Chị gái", "subject": "Em trai", "place": "Tòa nhà Xylophone", "plan": "Gọi lại lúc 21 giờ"}
+
+
+@pytest.fixture
+def story(house: App) -> Story:
+    told = Story(house)
+    told.does(work.summarise, SUMMARY)
+    told.does(work.note, NOTE)
+    return told
+
+
+def refer(story: Story, receiver: str = "vn_111", **more: Any) -> Handoff:
+    return story.does(handing_on.refer, story.house.library.receivers[receiver], **more)
+
+
+def why_not(story: Story, receiver: str = "vn_111") -> str:
+    with pytest.raises(CaseError) as refused:
+        refer(story, receiver)
+    return refused.value.why
+
+
+# -- the ground --------------------------------------------------------------------------------------------------------
+
+
+def test_s_22_nothing_is_handed_on_without_its_own_yes(story: Story) -> None:
+    """The cry itself opens a case and no more: each receiver needs the yes of its own purpose."""
+    assert why_not(story) == "no_yes"
+    story.agrees("share_111")
+    assert why_not(story, "vn_police") == "no_yes"
+    assert refer(story).purpose == "share_111"
+
+
+def test_s_22_a_no_is_a_no(story: Story) -> None:
+    """Whoever refuses is handed on to nobody."""
+    story.agrees("share_111", "khong")
+    assert why_not(story) == "no_yes"
+
+
+def test_s_22_a_yes_that_is_taken_back_opens_nothing(story: Story) -> None:
+    """After "rut" the same yes no longer counts."""
+    story.agrees("share_111")
+    story.says("rut")
+    assert why_not(story) == "no_yes"
+
+
+def test_s_21_the_database_itself_refuses_a_handoff_without_its_consent(story: Story) -> None:
+    """A row whose consent is of another purpose, or of none, cannot be written, whoever writes it."""
+    story.agrees("share_111")
+    refer(story)
+    with story.house.database.engine.connect() as connection:
+        row = dict(connection.execute(select(tables.handoffs)).one()._mapping)
+    for changes in ({"purpose": "share_police"}, {"consent_id": new_id()}):
+        with pytest.raises(IntegrityError), story.house.database.engine.begin() as connection:
+            connection.execute(insert(tables.handoffs).values({**row, "id": new_id(), **changes}))
+
+
+def test_d_07_without_a_yes_only_danger_to_life_granted_by_a_second_person(story: Story) -> None:
+    """The grant becomes the ground, with its reason, and it stands on the sheet."""
+    story.granted("share_police")
+    made = refer(story, "vn_police")
+    sheet = story.does(handing_on.sheet, made.id)
+    assert sheet.content["basis"] == "emergency"
+    assert sheet.content["consent_words"] is None
+    assert sheet.content["reason"].startswith("danger to life; asked by")
+
+
+@pytest.mark.parametrize(
+    ("receiver", "expected"), [("vn_111", ""), ("vn_police", ""), ("mofa_consular", ""), ("ngo_partner", "minor")]
+)
+def test_d_08_about_a_minor_a_yes_leads_to_the_authorities_only(house: App, receiver: str, expected: str) -> None:
+    """To an organisation such a case goes only with a second person's grant; the page says so beforehand."""
+    story = Story(house)
+    with house.database.engine.begin() as connection:
+        connection.execute(update(tables.cases).values(minor=True))
+    story.agrees(house.library.receivers[receiver].purpose)
+    with house.database.begin() as connection:
+        case = handing_on.held(connection, story.keyring, story.lan, story.reference)[0]
+        (option,) = handing_on.options(connection, case, [house.library.receivers[receiver]])
+    assert option.why_not == expected
+    if expected:
+        assert why_not(story, receiver) == expected
+        story.granted("share_ngo")
+    assert refer(story, receiver).receiver == receiver
+
+
+def test_only_the_owner_hands_a_case_on(story: Story) -> None:
+    """A colleague who does not hold the case cannot, and neither can one from outside."""
+    story.agrees("share_111")
+    with story.house.database.begin() as connection:
+        other = an_operator(connection, story.keyring, "Other")
+    with pytest.raises(CaseError) as refused:
+        refer(story, by=other)
+    assert refused.value.why == "not_yours"
+
+
+# -- what stands on it -------------------------------------------------------------------------------------------------
+
+
+def test_s_14_a_sheet_holds_the_summary_and_no_word_that_was_said(story: Story) -> None:
+    """Facts and the operator's summary go along; neither what both sides said nor the notes do."""
+    story.speaks("Minh nghe day, Obsidian")
+    story.agrees("share_111", "co")
+    content = handing_on.canonical(story.does(handing_on.sheet, refer(story).id).content)
+    assert [text for text in SUMMARY.values() if text not in content] == []
+    assert [word for word in ("Zephyrine", "Quartzite", "Obsidian", "Wolframite") if word in content] == []
+
+
+def test_the_number_stays_unless_the_person_lets_it_go(story: Story) -> None:
+    """The question says that the number is not shown: it needs a yes of its own."""
+    story.agrees("share_111")
+    assert story.does(handing_on.sheet, refer(story).id).content["number"] is None
+    story.agrees("reveal")
+    assert story.does(handing_on.sheet, refer(story).id).content["number"] == story.person.identifier
+
+
+def test_a_grant_to_see_the_number_does_not_break_the_promise_to_the_person(story: Story) -> None:
+    """A second person lets an operator see the number; on a sheet that stands on the person's yes it does not go along. In danger to
+    life, where both were granted, it does."""
+    story.agrees("share_111")
+    story.granted(second.REVEAL)
+    assert story.does(handing_on.case_file).number == story.person.identifier
+    assert story.does(handing_on.sheet, refer(story).id).content["number"] is None
+    story.granted("share_police")
+    assert story.does(handing_on.sheet, refer(story, "vn_police").id).content["number"] == story.person.identifier
+
+
+def test_a_sheet_says_later_what_it_said_when_it_was_made(story: Story) -> None:
+    """What is written into the case afterwards changes no sheet, and its digest is that of its content."""
+    story.agrees("share_111")
+    made = refer(story)
+    story.does(work.summarise, {**SUMMARY, "place": "Somewhere else"})
+    sheet = story.does(handing_on.sheet, made.id)
+    assert sheet.content["place"] == SUMMARY["place"]
+    assert sha256(handing_on.canonical(sheet.content).encode()).hexdigest() == made.digest
+
+
+def test_the_next_receiver_sees_who_has_it_already(story: Story) -> None:
+    """Two offices that work on one person should know of each other."""
+    story.agrees("share_111")
+    story.agrees("share_police")
+    refer(story)
+    content = story.does(handing_on.sheet, refer(story, "vn_police").id).content
+    assert [one["receiver"] for one in content["earlier"]] == ["vn_111"]
+
+
+def test_who_opens_a_sheet_again_is_written_down(story: Story) -> None:
+    """Handing on and every reading of the sheet stand in the audit chain, by whom, and the chain is whole."""
+    story.agrees("share_111")
+    made = refer(story)
+    story.does(handing_on.sheet, made.id, by=story.minh)
+    with story.house.database.begin() as connection:
+        rows = audit.entries(connection, action="sheet_read")
+        assert [row.actor for row in rows] == [story.minh.id]
+        assert [row.actor for row in audit.entries(connection, action="referred")] == [story.lan.id]
+        assert audit.verify(connection, story.keyring).broken_at is None
+
+
+def test_a_sheet_of_another_case_is_not_found(story: Story) -> None:
+    """Whoever guesses the number of a sheet gets nothing through a case of their own."""
+    with pytest.raises(CaseError) as refused:
+        story.does(handing_on.sheet, new_id())
+    assert refused.value.why == "unknown"
+
+
+def test_d_04_what_was_handed_on_is_told_at_the_deletion_even_after_the_yes_was_taken_back(story: Story) -> None:
+    """A deletion cannot take back what has left, and says so; also where "rut" came in between."""
+    story.agrees("share_111")
+    refer(story)
+    story.says("rut")
+    (said,) = story.says("xoa")
+    assert "khong lay lai duoc" in fold(said.text)
+
+
+# -- paper -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_paper_is_the_same_bytes_each_time() -> None:
+    """So that a digest of it means something."""
+    paper = Paper("Phiếu", "Bạn Đường", (("Nơi", "Quảng Ngãi ỗ ẵ"),), ("nhỏ",))
+    assert pdf(paper) == pdf(paper)
+    assert pdf(paper).startswith(b"%PDF-")
+
+
+# -- the archive -------------------------------------------------------------------------------------------------------
+
+
+def files_of(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as bundle:
+        return {name: bundle.read(name) for name in bundle.namelist()}
+
+
+def test_an_archive_needs_the_ground_of_its_receiver(story: Story) -> None:
+    """No supervisor takes a case out alone: the person's yes for the police, or a second person's grant."""
+    with pytest.raises(CaseError) as refused:
+        story.does(exports.export, story.house.library, by=story.minh)
+    assert refused.value.why == "no_yes"
+    story.agrees("share_police")
+    assert story.does(exports.export, story.house.library, by=story.minh)
+
+
+def test_an_archive_holds_everything_and_proves_it(story: Story) -> None:
+    """Each file has the SHA-256 that the manifest names; the consent stands there with its words; the chain's rows with their macs."""
+    story.speaks("Minh nghe day")
+    story.agrees("share_police", "dong y")
+    files = files_of(story.does(exports.export, story.house.library, by=story.minh))
+    manifest = json.loads(files.pop("manifest.json"))
+    assert manifest["sha256"] == {name: sha256(content).hexdigest() for name, content in files.items()}
+    assert set(files) == {"README.txt", "audit.json", "case.json", "consents.json", "timeline.json", "words.json"}
+    assert [one["words"] for one in json.loads(files["consents.json"])] == [None, "dong y"]
+    assert any(story.cry in one["text"] for one in json.loads(files["words.json"]))
+    chain = json.loads(files["audit.json"])
+    assert all(len(row["mac"]) == 64 for row in chain["rows"])
+    with story.house.database.begin() as connection:
+        anchor = audit.Head(chain["head"]["position"], chain["head"]["mac"])
+        assert audit.verify(connection, story.keyring, anchor).broken_at is None
+        forged = audit.Head(anchor.position, "0" * 64)
+        assert audit.verify(connection, story.keyring, forged).broken_at == anchor.position
+    assert f"{anchor}" in files["README.txt"].decode()
+
+
+def test_the_same_case_gives_the_same_archive(story: Story) -> None:
+    """Byte for byte, as long as nothing is written in between."""
+    with story.house.database.begin() as connection:
+        made = [
+            exports.archive(connection, story.keyring, story.minh, story.reference, story.house.library, None)
+            for _ in range(2)
+        ]
+    assert made[0] == made[1]
+
+
+def test_the_number_is_not_in_an_archive_without_its_own_yes(story: Story) -> None:
+    """A court gets what the person agreed to; the number needs its own."""
+    story.agrees("share_police")
+    archive = story.does(exports.export, story.house.library, by=story.minh)
+    assert story.person.identifier.encode() not in b"".join(files_of(archive).values())
+    story.agrees("reveal")
+    assert (
+        story.person.identifier.encode()
+        in files_of(story.does(exports.export, story.house.library, by=story.minh))["case.json"]
+    )
+
+
+def test_what_the_person_has_deleted_is_exported_to_nobody(story: Story) -> None:
+    """After "xoa" there is nothing to take out."""
+    story.agrees("share_police")
+    story.says("xoa")
+    with pytest.raises(CaseError) as refused:
+        story.does(exports.export, story.house.library, by=story.minh)
+    assert refused.value.why == "erased"
+
+
+# -- receivers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_receiver_has_no_number_of_its_own(house: App) -> None:
+    """Numbers are named by their ids, so that an old one falls silent everywhere at once; the check finds one that is typed in."""
+    from bot.content_rules import check_content
+
+    receiver = Receiver.model_validate(
+        {
+            "id": "bad",
+            "name": {"vi": "Gọi 0912 345 678", "en": "x"},
+            "purpose": "share_ngo",
+            "hotlines": ["nobody"],
+            "country": "XX",
+        }
+    )
+    house.library.receivers["bad"] = receiver
+    found = [
+        problem.what
+        for problem in check_content(house.library, dt.date(2026, 11, 22))
+        if "receivers.yml: bad" in problem.where
+    ]
+    assert len(found) == 3
