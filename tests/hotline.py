@@ -13,6 +13,7 @@ from bot.delivery.render import Rendered
 from bot.hotline import claims, relay, second
 from bot.hotline.keys import Operator
 from bot.messages import Address, InboundMessage, OutboundMessage
+from bot.staff import recovery, sessions
 from bot.store.boxes import new_pair
 from bot.store.crypto import Keyring
 from bot.store.database import new_id
@@ -154,3 +155,14 @@ class Story:
         with self.house.database.begin() as connection:
             waiting = second.waiting(connection, self.minh)[0]
             second.decide(connection, self.keyring, self.minh, waiting.id, granted=True, now=self.now)
+
+
+def logged_in(client: Any, house: App, operator: Operator, now: dt.datetime) -> str:
+    """Gives the client the session of this person, who has put recovery codes away; the token that its forms carry."""
+    with house.database.begin() as connection:
+        recovery.keep(connection, house.database.keyring, operator.id, recovery.new_codes())
+        cookie = sessions.open_session(connection, operator.id, operator.private_key, now)
+        session = sessions.session_of(connection, house.database.keyring, cookie, now)
+    assert session
+    client.cookies.set("console", cookie)
+    return session.form_token(house.database.keyring)

@@ -1,15 +1,20 @@
 """What leaves us for others: on what ground, with what on it, and how it is proved afterwards."""
 
 import datetime as dt
+import html
 import io
 import json
+import re
+import warnings
 import zipfile
 from hashlib import sha256
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
+from starlette.exceptions import StarletteDeprecationWarning
 
 from bot import audit
 from bot.app import App
@@ -17,11 +22,18 @@ from bot.content import Receiver
 from bot.errors import CaseError
 from bot.hotline import exports, handing_on, second, work
 from bot.hotline.handing_on import Handoff
+from bot.hotline.keys import Operator
 from bot.hotline.papers import Paper, pdf
 from bot.letters import fold
 from bot.store import tables
 from bot.store.database import new_id
-from tests.hotline import Story, an_operator
+from bot.web.pages import create_site
+from tests.hotline import Story, an_operator, logged_in
+from tests.pdf_text import text_of
+
+with warnings.catch_warnings():  # Starlette would rather have the next httpx
+    warnings.simplefilter("ignore", StarletteDeprecationWarning)
+    from fastapi.testclient import TestClient
 
 NOTE = "Nha o Wolframite, me chua biet"
 SUMMARY = {"reporter": "Chị gái", "subject": "Em trai", "place": "Tòa nhà Xylophone", "plan": "Gọi lại lúc 21 giờ"}
@@ -298,3 +310,111 @@ def test_a_receiver_has_no_number_of_its_own(house: App) -> None:
         if "receivers.yml: bad" in problem.where
     ]
     assert len(found) == 3
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(sqlite_house: App) -> "Desk":
+    return Desk(sqlite_house)
+
+
+class Desk:
+    """The console in a browser, with a story on its database."""
+
+    def __init__(self, house: App) -> None:
+        self.story = Story(house)
+        self.story.does(work.summarise, SUMMARY)
+        house.clock = lambda: self.story.now
+        self.client = TestClient(create_site(house), base_url="http://127.0.0.1", follow_redirects=False)
+        self.path = f"/console/cases/{self.story.reference}"
+        self.token = ""
+
+    def log_in(self, operator: Operator) -> "Desk":
+        self.token = logged_in(self.client, self.story.house, operator, self.story.now)
+        return self
+
+    def post(self, what: str, **fields: str) -> httpx.Response:
+        return self.client.post(f"{self.path}/{what}", data={"csrf": self.token, **fields})
+
+    def sheet(self) -> str:
+        """The path of the newest sheet."""
+        with self.story.house.database.begin() as connection:
+            newest = select(tables.handoffs.c.id).order_by(tables.handoffs.c.at.desc()).limit(1)
+            return f"{self.path}/sheets/{connection.execute(newest).scalar_one()}"
+
+
+def words_in(page: str) -> str:
+    """What a reader sees, with one space between words."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_page_and_paper_say_the_same(desk: Desk) -> None:
+    """Every row of the printed page stands in the PDF, letter by letter, Vietnamese and all."""
+    desk.story.agrees("share_111", "đồng ý")
+    desk.log_in(desk.story.lan)
+    assert desk.post("refer", receiver="vn_111").status_code == 303
+    article = re.search(r"<article.*</article>", desk.client.get(desk.sheet()).text, re.DOTALL)
+    assert article
+    shown = words_in(article[0]).replace(" ", "")
+    paper = "".join(text_of(desk.client.get(f"{desk.sheet()}.pdf").content).split())
+    assert paper == shown
+    assert "TòanhàXylophone" in paper
+    assert "đồngý" in paper
+
+
+def test_d_08_the_sheet_says_that_somebody_is_a_minor(desk: Desk) -> None:
+    """On the page and on paper, in words that nobody overlooks."""
+    desk.story.says("em 16 tuoi")
+    with desk.story.house.database.engine.begin() as connection:
+        connection.execute(update(tables.cases).values(minor=True))
+    desk.story.agrees("share_111")
+    desk.log_in(desk.story.lan)
+    desk.post("refer", receiver="vn_111")
+    minor = desk.story.house.library.console("vi")["common"]["minor"]
+    assert minor in desk.client.get(desk.sheet()).text
+    assert "".join(minor.split()) in "".join(text_of(desk.client.get(f"{desk.sheet()}.pdf").content).split())
+
+
+def test_a_sheet_is_not_for_others(desk: Desk) -> None:
+    """Without a session: to the log-in. A colleague who does not hold the case: forbidden, and nothing of it is shown."""
+    desk.story.agrees("share_111")
+    desk.log_in(desk.story.lan).post("refer", receiver="vn_111")
+    path = desk.sheet()
+    desk.client.cookies.clear()
+    assert desk.client.get(path).headers["location"] == "/console/login"
+    with desk.story.house.database.begin() as connection:
+        other = an_operator(connection, desk.story.keyring, "Other")
+    desk.log_in(other)
+    for refused in (desk.client.get(path), desk.client.get(f"{path}.pdf")):
+        assert refused.status_code == 403
+        assert SUMMARY["place"] not in refused.text
+
+
+def test_a_referral_without_a_yes_is_refused_with_a_sentence(desk: Desk) -> None:
+    """The page says why, in words, and nothing has changed."""
+    desk.log_in(desk.story.lan)
+    refused = desk.post("refer", receiver="vn_police")
+    assert refused.status_code == 403
+    assert desk.story.house.library.console("vi")["conflicts"]["no_yes"] in refused.text
+    assert desk.post("refer", receiver="nobody").status_code == 404
+
+
+def test_only_a_supervisor_exports(desk: Desk) -> None:
+    """The operator who holds the case is refused; the supervisor gets a file that no cache keeps."""
+    desk.story.agrees("share_police")
+    assert desk.log_in(desk.story.lan).post("export").status_code == 403
+    made = desk.log_in(desk.story.minh).post("export")
+    assert made.headers["content-type"] == "application/zip"
+    assert made.headers["cache-control"] == "no-store"
+    assert made.headers["content-disposition"] == f'attachment; filename="{desk.story.reference}.zip"'
+    assert "case.json" in files_of(made.content)
+
+
+def test_taking_something_out_needs_the_token_of_the_session(desk: Desk) -> None:
+    """A form of another site takes nothing out."""
+    desk.story.agrees("share_police")
+    desk.log_in(desk.story.minh)
+    desk.token = "guessed"
+    assert [desk.post(what, receiver="vn_police").status_code for what in ("refer", "export", "copy")] == [403] * 3

@@ -178,9 +178,8 @@ def sheet_paper(sheet: Mapping[str, Any], words: Mapping[str, Mapping[str, str]]
         (w["done"], _said(sheet["done"]) or w["unknown"]),
         (w["prepared"], f"{sheet['prepared_by']}, {local(sheet['prepared_at'], year=True)}"),
     )
-    title = f"{w['title']} {sheet['reference']}"
     return Paper(
-        title,
+        w["title"],
         f"{w['from']} · {w['reference']} {sheet['reference']}",
         rows,
         (w["care"], f"{w['digest']} {sheet['digest']}"),
