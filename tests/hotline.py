@@ -21,6 +21,7 @@ from bot.store.tables import cases, staff
 from bot.testing import START
 
 Made = TypeVar("Made")
+REASON = "the person is about to be sold on tonight"
 
 
 def a_case(
@@ -151,7 +152,7 @@ class Story:
 
     def granted(self, kind: str) -> None:
         """Lan asks for what needs a second person, and Minh grants it."""
-        self.does(second.ask, kind, "the person is about to be sold on tonight")
+        self.does(second.ask, kind, REASON)
         with self.house.database.begin() as connection:
             waiting = second.waiting(connection, self.minh)[0]
             second.decide(connection, self.keyring, self.minh, waiting.id, granted=True, now=self.now)

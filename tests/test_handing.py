@@ -1,10 +1,14 @@
 """What leaves us for others: on what ground, with what on it, and how it is proved afterwards."""
 
+import asyncio
+import base64
+import contextlib
 import datetime as dt
 import html
 import io
 import json
 import re
+import subprocess
 import warnings
 import zipfile
 from hashlib import sha256
@@ -14,21 +18,27 @@ import httpx
 import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
+from starlette.applications import Starlette
 from starlette.exceptions import StarletteDeprecationWarning
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from bot import audit
 from bot.app import App
+from bot.config import WebhookConfig
 from bot.content import Receiver
-from bot.errors import CaseError
-from bot.hotline import exports, handing_on, second, work
+from bot.errors import CaseError, ConfigError
+from bot.hotline import claims, exports, handing_on, second, webhook, work
 from bot.hotline.handing_on import Handoff
 from bot.hotline.keys import Operator
 from bot.hotline.papers import Paper, pdf
 from bot.letters import fold
 from bot.store import tables
-from bot.store.database import new_id
+from bot.store.database import new_id, utc
 from bot.web.pages import create_site
-from tests.hotline import Story, an_operator, logged_in
+from tests.fakes.server import serving
+from tests.hotline import REASON, Story, an_operator, logged_in
 from tests.pdf_text import text_of
 
 with warnings.catch_warnings():  # Starlette would rather have the next httpx
@@ -99,7 +109,7 @@ def test_d_07_without_a_yes_only_danger_to_life_granted_by_a_second_person(story
     sheet = story.does(handing_on.sheet, made.id)
     assert sheet.content["basis"] == "emergency"
     assert sheet.content["consent_words"] is None
-    assert sheet.content["reason"].startswith("danger to life; asked by")
+    assert sheet.content["reason"] == REASON
 
 
 @pytest.mark.parametrize(
@@ -112,7 +122,7 @@ def test_d_08_about_a_minor_a_yes_leads_to_the_authorities_only(house: App, rece
         connection.execute(update(tables.cases).values(minor=True))
     story.agrees(house.library.receivers[receiver].purpose)
     with house.database.begin() as connection:
-        case = handing_on.held(connection, story.keyring, story.lan, story.reference)[0]
+        case = claims.held(connection, story.keyring, story.lan, story.reference)[0]
         (option,) = handing_on.options(connection, case, [house.library.receivers[receiver]])
     assert option.why_not == expected
     if expected:
@@ -336,7 +346,8 @@ class Desk:
         return self
 
     def post(self, what: str, **fields: str) -> httpx.Response:
-        return self.client.post(f"{self.path}/{what}", data={"csrf": self.token, **fields})
+        answer: httpx.Response = self.client.post(f"{self.path}/{what}", data={"csrf": self.token, **fields})
+        return answer
 
     def sheet(self) -> str:
         """The path of the newest sheet."""
@@ -418,3 +429,176 @@ def test_taking_something_out_needs_the_token_of_the_session(desk: Desk) -> None
     desk.log_in(desk.story.minh)
     desk.token = "guessed"
     assert [desk.post(what, receiver="vn_police").status_code for what in ("refer", "export", "copy")] == [403] * 3
+
+
+# -- into another system -----------------------------------------------------------------------------------------------
+
+WEBHOOK_KEY = bytes(range(32))
+MINUTE, HOUR = dt.timedelta(minutes=1), dt.timedelta(hours=1)
+
+
+class Receiving:
+    """A receiver's system on this machine, which answers with `statuses` in turn (the last stays) and checks signatures on its own."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.got: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(self, request: Request) -> Response:
+        self.got.append((dict(request.headers), await request.body()))
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return Response(status_code=status, headers={"location": "/elsewhere"})
+
+    def serving(self) -> Any:
+        routes = [Route(path, self.take, methods=["GET", "POST"]) for path in ("/cases", "/elsewhere")]
+        return serving(Starlette(routes=routes))
+
+
+def verified(headers: dict[str, str], body: bytes) -> Any:
+    """The payload, if the signature is right: the check as the specification describes it, apart from our own code."""
+    signed = b".".join([headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), body])
+    mac = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{WEBHOOK_KEY.hex()}", "-binary"],
+        input=signed, capture_output=True, check=True, timeout=10,
+    ).stdout  # fmt: skip
+    versions = [part.split(",", 1) for part in headers["webhook-signature"].split()]
+    assert ["v1", base64.b64encode(mac).decode()] in versions
+    return json.loads(body)
+
+
+def sent_to(story: Story, address: str) -> str:
+    """One look at what is due, as the service does it; what came of it."""
+
+    async def look() -> str:
+        hook = webhook.CaseWebhook(f"{address}/cases", WEBHOOK_KEY)
+        with story.house.database.begin() as connection:
+            parcel = webhook.take(connection, story.keyring, story.now)
+        if parcel is None:
+            return "nothing"
+        try:
+            outcome = await hook.deliver(parcel, story.now)
+        finally:
+            await hook.close()
+        with story.house.database.begin() as connection:
+            webhook.settle(connection, story.keyring, parcel, outcome, story.now)
+        return outcome
+
+    return asyncio.run(look())
+
+
+def queued(story: Story) -> Any:
+    with story.house.database.begin() as connection:
+        return connection.execute(select(tables.handoffs)).one()
+
+
+def test_a_case_arrives_signed_and_is_wiped_here(story: Story) -> None:
+    """The receiver can prove whom it is from; the same content as on a sheet; afterwards no body waits any more."""
+    story.agrees("share_111")
+    made = refer(story, by_webhook=True)
+    assert queued(story).status == "queued"
+    hotline = Receiving(204)
+    with hotline.serving() as address:
+        assert sent_to(story, address) == "sent"
+        assert sent_to(story, address) == "nothing"
+    ((headers, body),) = hotline.got
+    payload = verified(headers, body)
+    assert payload["type"] == "case.referred"
+    assert payload["data"] == story.does(handing_on.sheet, made.id).content
+    assert headers["webhook-id"] == made.id
+    assert int(headers["webhook-timestamp"]) == int(story.now.timestamp()) - 20
+    assert (queued(story).status, queued(story).sealed_body) == ("sent", None)
+
+
+def test_a_receiver_that_is_down_is_tried_again_with_the_same_id(story: Story) -> None:
+    """After 1, 2, 4 ... minutes, at most an hour apart, every time with the same id and a new time."""
+    story.agrees("share_111")
+    refer(story, by_webhook=True)
+    hotline = Receiving(503)
+    waits = []
+    with hotline.serving() as address:
+        for _ in range(9):
+            assert sent_to(story, address) == "later"
+            waits.append((utc(queued(story).not_before) - story.now) / MINUTE)
+            assert sent_to(story, address) == "nothing"
+            story.now = utc(queued(story).not_before)
+        assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+        hotline.statuses = [200]
+        assert sent_to(story, address) == "sent"
+    assert len({headers["webhook-id"] for headers, _ in hotline.got}) == 1
+    assert len({headers["webhook-timestamp"] for headers, _ in hotline.got}) == 10
+    assert [verified(*one)["type"] for one in hotline.got] == ["case.referred"] * 10
+
+
+@pytest.mark.parametrize(("statuses", "expected"), [((302,), "later"), ((410,), "gone"), ((400,), "later")])
+def test_only_a_2xx_counts_and_no_redirect_is_followed(story: Story, statuses: tuple[int, ...], expected: str) -> None:
+    """A redirect would carry the case to a place that nobody has named."""
+    story.agrees("share_111")
+    refer(story, by_webhook=True)
+    hotline = Receiving(*statuses)
+    with hotline.serving() as address:
+        assert sent_to(story, address) == expected
+    assert len(hotline.got) == 1
+    assert queued(story).status == ("failed" if expected == "gone" else "queued")
+
+
+def test_nobody_listens_and_nothing_is_lost(story: Story) -> None:
+    """A closed port is an answer that comes later."""
+    story.agrees("share_111")
+    refer(story, by_webhook=True)
+    assert sent_to(story, "http://127.0.0.1:9") == "later"
+    assert queued(story).sealed_body
+
+
+def test_after_a_day_people_have_to_call(story: Story) -> None:
+    """The body is wiped, and the case says that it did not arrive."""
+    story.agrees("share_111")
+    refer(story, by_webhook=True)
+    story.now += 24 * HOUR
+    assert sent_to(story, "http://127.0.0.1:9") == "nothing"
+    assert (queued(story).status, queued(story).sealed_body) == ("failed", None)
+    assert "not_delivered" in [event.kind for event in story.does(handing_on.case_file).timeline]
+
+
+def test_s_22_what_the_person_takes_back_before_it_has_left_does_not_leave(story: Story) -> None:
+    """ "rut" while the receiver is down: the case is not handed on any more."""
+    story.agrees("share_111")
+    refer(story, by_webhook=True)
+    story.says("rut")
+    hotline = Receiving(200)
+    with hotline.serving() as address:
+        assert sent_to(story, address) == "nothing"
+    assert hotline.got == []
+    assert (queued(story).status, queued(story).sealed_body) == ("failed", None)
+
+
+def test_killed_while_it_is_sent_it_is_sent_again(story: Story) -> None:
+    """A process that dies after the receiver took the case, or before: another sends it again a minute later, with the same id."""
+    story.agrees("share_111")
+    made = refer(story, by_webhook=True)
+    with story.house.database.begin() as connection:
+        taken = webhook.take(connection, story.keyring, story.now)
+    assert taken
+    assert taken.id == made.id
+    hotline = Receiving(200)
+    with hotline.serving() as address:
+        assert sent_to(story, address) == "nothing"
+        story.now += MINUTE
+        assert sent_to(story, address) == "sent"
+    assert [headers["webhook-id"] for headers, _ in hotline.got] == [made.id]
+
+
+@pytest.mark.parametrize("written", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_%%%", "whsec_" + "A" * 200])
+def test_a_weak_key_is_refused(written: str) -> None:
+    """What is no secret of the specification's length does not sign."""
+    with pytest.raises(ConfigError):
+        webhook.read_key(written)
+    assert webhook.read_key("whsec_" + base64.b64encode(WEBHOOK_KEY).decode()) == WEBHOOK_KEY
+
+
+@pytest.mark.parametrize(
+    ("url", "good"), [("https://a.example/x", True), ("http://127.0.0.1:9/x", True), ("http://a.example/x", False)]
+)
+def test_a_case_does_not_travel_in_the_clear(url: str, good: bool) -> None:
+    """http is for a system on this machine."""
+    with contextlib.nullcontext() if good else pytest.raises(ValueError, match="https"):
+        WebhookConfig.model_validate({"url": url, "receiver": "vn_111"})

@@ -214,7 +214,10 @@ def refer(
     )
     file = file_of(connection, keyring, case, case_keys, carried)
     earlier = [one for one in handoffs_of(connection, case) if one.form != "export"]
-    content = sheet_content(file, ground, receiver.id, earlier, operator.id, now)
+    content = {
+        **_sheet_content(file, ground, receiver.id, earlier, operator.id, now),
+        "reason": _reason(connection, case, case_keys, ground),
+    }
     form: Form = "webhook" if by_webhook else "sheet"
     made = record(connection, keyring, case, operator, (receiver.id, form, ground), content, now)
     body = {"receiver": receiver.id, "form": form, "basis": ground.basis}
@@ -231,7 +234,7 @@ def carries_number(connection: Connection, case: Case, operator: Operator, groun
     return ground.basis == "emergency" and second.may_reveal(connection, case, operator, now)
 
 
-def sheet_content(
+def _sheet_content(
     file: CaseFile, ground: Ground, receiver: str, earlier: Sequence[Handoff], made_by: str, now: dt.datetime
 ) -> Content:
     """What is handed over: the facts, the operator's own summary, and nothing that either side said (S-14)."""
@@ -242,7 +245,6 @@ def sheet_content(
         "basis": ground.basis,
         "consent_words": ground.words,
         "consent_at": ground.at.isoformat(),
-        "reason": ground.reason if ground.basis == "emergency" else None,
         "number": file.number,
         "kind": file.kind,
         "priority": file.priority,
@@ -255,6 +257,12 @@ def sheet_content(
         "prepared_by": made_by,
         "prepared_at": now.isoformat(),
     }
+
+
+def _reason(connection: Connection, case: Case, case_keys: CaseKeys, ground: Ground) -> str | None:
+    """Why a second person granted it, in the words of the one who asked; None where the person said yes."""
+    asked = [one for one in second.of_case(connection, case, case_keys) if one.kind == ground.purpose and one.granted]
+    return asked[-1].reason if asked and ground.basis == "emergency" else None
 
 
 def canonical(content: Content) -> str:
@@ -283,11 +291,17 @@ def record(
         insert(handoffs).values(
             id=made.id, case_id=case.id, receiver=receiver, form=form, purpose=ground.purpose, consent_id=ground.id,
             made_by=operator.id, digest=made.digest, at=now, status=made.status, not_before=now if waits else None,
-            sealed_body=keyring.seal(text, body_place(made.id)) if waits else None, generation=case.generation,
+            sealed_body=_to_be_sent(keyring, made.id, content, now) if waits else None, generation=case.generation,
             sealed_content=seal_to(case.public_key, text, _content_place(made.id)),
         )
     )  # fmt: skip
     return made
+
+
+def _to_be_sent(keyring: Keyring, handoff_id: str, content: Content, now: dt.datetime) -> bytes:
+    """What another system gets: sealed with the keyring, because it leaves without any operator at hand."""
+    body = {"type": "case.referred", "timestamp": now.isoformat(), "data": content}
+    return keyring.seal(canonical(body), body_place(handoff_id))
 
 
 # -- what was handed on ------------------------------------------------------------------------------------------------
