@@ -101,6 +101,8 @@ class App:
                 idle=dt.timedelta(minutes=bot.conversation.idle_minutes),
                 staffed=bot.hotline.staffed,
                 hours=bot.hotline.open_hours,
+                keep_cases_days=bot.hotline.keep_cases_days,
+                keep_words_hours=bot.hotline.keep_words_hours,
                 per_minute=bot.conversation.messages_per_minute,
                 per_hour=bot.conversation.messages_per_hour,
             ),

@@ -28,12 +28,15 @@ from bot import audit
 from bot.app import App
 from bot.config import WebhookConfig
 from bot.content import Receiver
+from bot.conversation.events import AccessAsked, ErasureRequested
 from bot.errors import CaseError, ConfigError
 from bot.hotline import claims, exports, handing_on, second, webhook, work
 from bot.hotline.handing_on import Handoff
 from bot.hotline.keys import Operator
 from bot.hotline.papers import Paper, pdf
+from bot.hours import working_days_later
 from bot.letters import fold
+from bot.messages import Address, InboundMessage
 from bot.store import tables
 from bot.store.database import new_id, utc
 from bot.web.pages import create_site
@@ -602,3 +605,93 @@ def test_a_case_does_not_travel_in_the_clear(url: str, good: bool) -> None:
     """http is for a system on this machine."""
     with contextlib.nullcontext() if good else pytest.raises(ValueError, match="https"):
         WebhookConfig.model_validate({"url": url, "receiver": "vn_111"})
+
+
+# -- what the person asks for ------------------------------------------------------------------------------------------
+
+
+def test_d_03_every_way_to_ask_for_ones_data_shows_it_and_deletes_nothing(reader: App) -> None:
+    """Each phrase, as written and without marks, is answered with the reviewed text; none of them is another command or an erasure."""
+    phrases = reader.library.commands["my_data"]
+    others = {
+        fold(text).lower()
+        for name, texts in reader.library.commands.items()
+        if name != "my_data"
+        for text in map(str, texts)
+    }
+    for phrase in {*phrases, *map(fold, phrases)}:
+        assert fold(phrase).lower() not in others
+        _, turn = reader.rehearsal("web").say(phrase)
+        assert [reply.name for reply in turn.replies] == ["intro", "my_data"], phrase
+        assert turn.events == (AccessAsked(),)
+
+
+def test_d_03_the_words_for_deleting_still_delete(reader: App) -> None:
+    """No phrase of "delete" is taken for a wish to see."""
+    for phrase in (*reader.library.commands["delete"], "xóa giúp em hết dữ liệu đi", "xoa du lieu cua toi"):
+        assert reader.rehearsal("web").say(str(phrase))[1].events == (ErasureRequested(),), phrase
+
+
+def test_s_33_who_asks_for_data_learns_nothing_about_a_case(house: App) -> None:
+    """Whoever takes the phone up later hears, word for word, what somebody without a case hears."""
+    story = Story(house)
+    (with_case,) = story.says("du lieu cua toi", minutes=31)
+    house.processor.handle(InboundMessage(Address("sms", "+84987654321"), "1", "menu", story.now))
+    (without,) = house.processor.handle(
+        InboundMessage(Address("sms", "+84987654321"), "2", "du lieu cua toi", story.now)
+    )
+    assert with_case.text == without.text
+
+
+def test_d_01_the_operator_sees_by_when_to_answer(house: App) -> None:
+    """Two working days (weekends and holidays left out) to tell the procedure, which the bot does at once; ten days for the copy."""
+    friday = dt.datetime(2026, 12, 31, 3, 0, tzinfo=dt.UTC) - dt.timedelta(days=6)
+    story = Story(house, at=friday)
+    story.says("du lieu cua toi")
+    (event,) = [one for one in story.does(handing_on.case_file).timeline if one.kind == "access_asked"]
+    assert event.body == {"acknowledge_by": "2026-12-29", "answer_by": "2027-01-04"}
+    new_year = working_days_later(dt.datetime(2026, 12, 31, 3, 0, tzinfo=dt.UTC), 2, {dt.date(2027, 1, 1)})
+    assert new_year == dt.date(2027, 1, 5)
+
+
+def test_d_01_during_a_talk_the_operator_hears_it_and_the_bot_is_silent(story: Story) -> None:
+    """The words reach the operator, with the event beside them."""
+    story.speaks("Minh nghe day")
+    assert story.says("du lieu cua toi") == ()
+    assert "access_asked" in [one.kind for one in story.does(handing_on.case_file).timeline]
+
+
+def test_d_03_the_person_gets_their_own_case_in_plain_words(story: Story) -> None:
+    """Summary, notes, words, consents and to whom it went, in their language; no id of anybody on duty."""
+    story.says("du lieu cua toi")
+    story.agrees("share_111", "dong y")
+    refer(story)
+    paper = story.does(exports.for_the_person, story.house.library, "vi", by=story.minh)
+    text = "\n".join(text for _, text in paper.rows)
+    for told in (
+        *SUMMARY.values(),
+        NOTE,
+        story.cry,
+        "dong y",
+        story.person.identifier,
+        "Tổng đài quốc gia 111",
+        "Myanmar",
+    ):
+        assert told in text, told
+    assert story.lan.id not in text
+    assert "".join(story.cry.split()) in "".join(text_of(pdf(paper)).split())
+    assert "access_answered" in [one.kind for one in story.does(handing_on.case_file).timeline]
+
+
+def test_d_03_nobody_takes_a_copy_that_was_not_asked_for(story: Story) -> None:
+    """A supervisor alone cannot make one; and where it is uncertain who writes, the code word comes first."""
+    with pytest.raises(CaseError) as refused:
+        story.does(exports.for_the_person, story.house.library, "vi", by=story.minh)
+    assert refused.value.why == "not_asked"
+    story.does(work.set_code, "hoa mai")
+    story.says("du lieu cua toi", minutes=25)
+    with pytest.raises(CaseError) as refused:
+        story.does(exports.for_the_person, story.house.library, "vi", by=story.minh)
+    assert refused.value.why == "not_verified"
+    story.says("hoa mai")
+    assert story.does(exports.for_the_person, story.house.library, "vi", by=story.minh)

@@ -4,7 +4,7 @@ import datetime as dt
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -15,18 +15,21 @@ from bot import audit
 from bot.content import Library
 from bot.errors import CaseError
 from bot.hotline import reading
-from bot.hotline.cases import PERSON, Case, add_event
+from bot.hotline.cases import PERSON, Case, add_event, changed
 from bot.hotline.claims import held
 from bot.hotline.handing_on import CaseFile, carries_number, file_of, ground_for, handoffs_of, record
 from bot.hotline.keys import CaseKeys, Operator
 from bot.hotline.papers import Paper
 from bot.hotline.reading import Words
+from bot.hours import working_days_later
 from bot.messages import VIETNAM
 from bot.store.crypto import Keyring
 
 COURT = "court"
 PURPOSE = "share_police"
 ACCESS_ASKED, ACCESS_ANSWERED = "access_asked", "access_answered"
+ACKNOWLEDGE = 2  # working days (D-01)
+ANSWER = dt.timedelta(days=10)  # D-03
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of every file in the archive: the same case gives the same bytes
 
 
@@ -99,6 +102,18 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
 
 
 # -- for the person ----------------------------------------------------------------------------------------------------
+
+
+def asked(
+    connection: Connection, keyring: Keyring, case: Case, holidays: Collection[dt.date], now: dt.datetime
+) -> None:
+    """The person wants to see what is kept (D-01, D-03). The bot has told them at once how it goes; by these days people must."""
+    days = {
+        "acknowledge_by": working_days_later(now, ACKNOWLEDGE, holidays).isoformat(),
+        "answer_by": (now.astimezone(VIETNAM).date() + ANSWER).isoformat(),
+    }
+    add_event(connection, keyring, case, ACCESS_ASKED, PERSON, days, now)
+    changed(connection, case, updated_at=now)
 
 
 def for_the_person(
