@@ -120,6 +120,19 @@ class App:
     def database(self) -> Database:
         return open_database(self.config.database_url, self.config.home)
 
+    def forget(self) -> dict[str, int]:
+        """What has outlived its purpose, by the periods of config.yml; how much of each."""
+        from bot.jobs import purge
+
+        bot = self.config.bot
+        return purge(
+            self.database,
+            self.clock(),
+            dt.timedelta(minutes=bot.conversation.idle_minutes),
+            dt.timedelta(days=bot.hotline.keep_cases_days),
+            dt.timedelta(hours=bot.hotline.keep_words_hours),
+        )
+
     @cached_property
     def processor(self) -> "Processor":
         from bot.processor import Processor
