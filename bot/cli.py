@@ -525,7 +525,7 @@ app.add_typer(audit_app, name="audit")
 def audit_head(context: typer.Context) -> None:
     """The end of the chain, to be kept in another place: only with it can a cut-off end be seen."""
     with _house(context).database.begin() as connection:
-        out.print(audit.head(connection))
+        out.print(str(audit.head(connection)))
 
 
 @audit_app.command("verify")

@@ -25,10 +25,10 @@ TOUCHING = {  # count of the form -> the actions that it counts
     "reads": ("read", "sheet_read"),
     "reveals": ("revealed",),
     "leavings": ("referred", "exported", "access_answered"),
-    "failures": ("login_failed",),
+    "tries": ("login_tried",),
 }
 FILLED_IN_BY_HAND = ("what", "how", "keys", "harm", "done", "tell_people", "contact", "lawyer", "sent")
-_NOBODY = {"bot", "person", "clock", "command line"}
+_NOBODY = {"bot", "person", "clock", "command line", "stranger"}
 
 
 @dataclass(frozen=True)
