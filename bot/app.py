@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.conversation.policy import Policy
     from bot.conversation.risk import Risk
     from bot.hotline.clocks import Clock
+    from bot.hotline.webhook import CaseWebhook
     from bot.processor import Processor
     from bot.rehearsal import Rehearsal
     from bot.staff.entrance import Entrance
@@ -100,6 +101,8 @@ class App:
                 idle=dt.timedelta(minutes=bot.conversation.idle_minutes),
                 staffed=bot.hotline.staffed,
                 hours=bot.hotline.open_hours,
+                keep_cases_days=bot.hotline.keep_cases_days,
+                keep_words_hours=bot.hotline.keep_words_hours,
                 per_minute=bot.conversation.messages_per_minute,
                 per_hour=bot.conversation.messages_per_hour,
             ),
@@ -116,6 +119,19 @@ class App:
     @cached_property
     def database(self) -> Database:
         return open_database(self.config.database_url, self.config.home)
+
+    def forget(self) -> dict[str, int]:
+        """What has outlived its purpose, by the periods of config.yml; how much of each."""
+        from bot.jobs import purge
+
+        bot = self.config.bot
+        return purge(
+            self.database,
+            self.clock(),
+            dt.timedelta(minutes=bot.conversation.idle_minutes),
+            dt.timedelta(days=bot.hotline.keep_cases_days),
+            dt.timedelta(hours=bot.hotline.keep_words_hours),
+        )
 
     @cached_property
     def processor(self) -> "Processor":
@@ -172,6 +188,25 @@ class App:
             settings.host, settings.port, tls=settings.tls, sender=settings.sender, user=settings.user,
             password=password.get_secret_value() if password else "", subject=self.library.console("vi")["page"]["subject"],
         )  # fmt: skip
+
+    @cached_property
+    def case_webhook(self) -> "CaseWebhook | None":
+        """The system of a receiver that takes cases; None where config.yml names none."""
+        settings, secret = self.config.bot.hotline.webhook, self.config.secrets.case_webhook_key
+        if settings is None:
+            return None
+        receiver = self.library.receivers.get(settings.receiver)
+        if receiver is None or not receiver.webhook:
+            raise ConfigError(
+                f"bot.hotline.webhook.receiver: '{settings.receiver}' is no receiver with webhook: true in content/receivers.yml."
+            )
+        if secret is None:
+            raise ConfigError(
+                "bot.hotline.webhook needs BANDUONG_CASE_WEBHOOK_KEY, the secret that its receiver checks with."
+            )
+        from bot.hotline.webhook import CaseWebhook, read_key
+
+        return CaseWebhook(settings.url, read_key(secret.get_secret_value()))
 
     @property
     def sms_webhook(self) -> "SmsWebhook | None":

@@ -8,6 +8,7 @@ content: of what was sealed there is only a digest, so the chain outlives an era
 import datetime as dt
 import hmac
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -33,6 +34,14 @@ class Head:
 
     def __str__(self) -> str:
         return f"{self.position}:{self.mac}"
+
+    @classmethod
+    def read(cls, written: str) -> "Head":
+        """What `str` wrote; ValueError for anything else."""
+        position, _, mac = written.strip().partition(":")
+        if not re.fullmatch(r"[0-9a-f]{64}", mac) and (position, mac) != ("0", ""):
+            raise ValueError("an anchor is POSITION:MAC, as `banduong audit head` prints it")
+        return cls(int(position), mac)
 
 
 @dataclass(frozen=True)
@@ -132,10 +141,22 @@ def count(connection: Connection, wish: Wish) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def links_of(connection: Connection, case_id: str) -> list[dict[str, object]]:
+    """The rows of one case as they are chained, with their digests and macs, in order."""
+    rows = connection.execute(select(audit).where(audit.c.case_id == case_id).order_by(audit.c.position))
+    return [{**row._mapping, "at": utc(row.at).isoformat()} for row in rows]
+
+
 def since(connection: Connection, position: int, limit: int = 500) -> list[Entry]:
     """What was written after this position, in order."""
     query = select(audit).where(audit.c.position > position).order_by(audit.c.position).limit(limit)
     return [_entry(row) for row in connection.execute(query)]
+
+
+def period(connection: Connection, since: dt.datetime, until: dt.datetime) -> Iterator[Entry]:
+    """What was written from one moment to another, in order."""
+    query = select(audit).where(audit.c.at >= since, audit.c.at <= until).order_by(audit.c.position)
+    yield from (_entry(row) for row in connection.execute(query))
 
 
 def purge(connection: Connection, before: dt.datetime) -> int:

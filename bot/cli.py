@@ -1,4 +1,4 @@
-"""banduong: chat | ask | serve | worker | cases | staff | deliveries | letters | train | evaluate | check | purge."""
+"""banduong: chat | ask | serve | worker | cases | staff | deliveries | letters | train | evaluate | check | audit | incident | purge."""
 
 import datetime as dt
 import io
@@ -15,7 +15,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from bot import __version__
+from bot import __version__, audit
 from bot.app import App
 from bot.channels.sms_text import DoubtfulWord, SegmentSizes, doubtful_words, sms_text
 from bot.config import Config, load_config
@@ -23,7 +23,7 @@ from bot.content import ROLES
 from bot.delivery import dead_letters, outbox
 from bot.errors import BanDuongError, CaseError, ContentError, UsageError
 from bot.hotline import colleagues, keys
-from bot.jobs import purge as purge_store
+from bot.jobs import kept_head
 from bot.messages import VIETNAM, Address, InboundMessage
 from bot.staff import accounts, invitations
 from bot.web.console.links import invitation_link
@@ -517,12 +517,65 @@ def check(
         raise typer.Exit(1)
 
 
+audit_app = typer.Typer(no_args_is_help=True, help="Who did what: whether the chain is whole.", rich_markup_mode=None)
+app.add_typer(audit_app, name="audit")
+
+
+@audit_app.command("head")
+def audit_head(context: typer.Context) -> None:
+    """The end of the chain, to be kept in another place: only with it can a cut-off end be seen."""
+    with _house(context).database.begin() as connection:
+        out.print(str(audit.head(connection)))
+
+
+@audit_app.command("verify")
+def audit_verify(
+    context: typer.Context,
+    anchor: Annotated[
+        str | None, typer.Option(help="POSITION:MAC that was kept; default: the newest in bot.hotline.anchor")
+    ] = None,
+) -> None:
+    """Read the whole chain again; exit status 1 where a row was changed, taken out or cut off."""
+    house = _house(context)
+    file = house.config.bot.hotline.anchor
+    kept = anchor or (kept_head(house.config.root / file) if file else None)
+    try:
+        head = audit.Head.read(kept) if kept else None
+    except ValueError as error:
+        raise UsageError(f"'{kept}' cannot be read: {error}.") from None
+    with house.database.begin() as connection:
+        verdict = audit.verify(connection, house.database.keyring, head)
+    if verdict.broken_at is not None:
+        err.print(
+            f"The chain is broken at row {verdict.broken_at}: keep this machine as it is, and see `banduong incident`."
+        )
+        raise typer.Exit(1)
+    out.print(f"whole: {verdict.rows} rows, head {verdict.head}")
+    if head is None:
+        err.print("Without --anchor a chain that was cut off at its end looks whole.")
+
+
+@app.command()
+def incident(
+    context: typer.Context,
+    since: Annotated[str | None, typer.Option(help="from this day on, YYYY-MM-DD; default: the last 14 days")] = None,
+    language: Annotated[str, typer.Option(help="vi or en")] = "vi",
+) -> None:
+    """Print the form for a breach of personal data: what must go to A05 within 72 hours, and by when. It names nobody."""
+    from bot.incident import gather, markdown
+
+    house = _house(context)
+    now = house.clock()
+    begins = dt.datetime.combine(_day(since), dt.time(), VIETNAM) if since else now - dt.timedelta(days=14)
+    with house.database.begin() as connection:
+        found = gather(connection, house.database.keyring, house.config.root, begins, now)
+    out.print(markdown(found, house.library.console(language)))
+
+
 @app.command()
 def purge(context: typer.Context) -> None:
     """Forget what has outlived its purpose: idle conversations, sent texts, old cases."""
-    house = _house(context)
-    idle = dt.timedelta(minutes=house.config.bot.conversation.idle_minutes)
-    removed = purge_store(house.database, dt.datetime.now(dt.UTC), idle)
+    removed = _house(context).forget()
     out.print(", ".join(f"{count} {name}" for name, count in removed.items()))
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -62,6 +63,20 @@ class EmailConfig(Section):
         return self
 
 
+class WebhookConfig(Section):
+    """One receiver's own system, which takes the cases that are handed on to it. Used with BANDUONG_CASE_WEBHOOK_KEY."""
+
+    url: str = Field(pattern=r"^https?://[^\s/]+(/\S*)?$", description="https; http on this machine only")
+    receiver: str = Field(min_length=1, description="its id in content/receivers.yml")
+
+    @model_validator(mode="after")
+    def _nothing_leaves_in_the_clear(self) -> Self:
+        address = urlsplit(self.url)
+        if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("the url must begin with https://; http:// is for this machine only")
+        return self
+
+
 def _day(written: object) -> object:
     return dt.date.fromisoformat(written) if isinstance(written, str) else written
 
@@ -78,6 +93,10 @@ class HotlineConfig(Section):
     keep_cases_days: int = Field(90, ge=1, description="after closing")
     keep_words_hours: int = Field(24, ge=0, description="of both sides, after closing")
     email: EmailConfig | None = None
+    webhook: WebhookConfig | None = None
+    anchor: Path | None = Field(
+        None, description="a file on another disk; once a day the head of the audit chain goes there"
+    )
 
     @model_validator(mode="after")
     def _hours_can_be_read(self) -> Self:
@@ -178,6 +197,13 @@ class SmsConfig(Section):
         return self
 
 
+class TransferConfig(Section):
+    """D-12: the dossier of a transfer abroad, as it was filed with the authority."""
+
+    reference: str = Field(min_length=1)
+    date: Annotated[dt.date, BeforeValidator(_day)]
+
+
 class DeliveryConfig(Section):
     lease_seconds: float = Field(30, ge=3, le=300, description="after so long without a word a sender counts as lost")
 
@@ -192,6 +218,7 @@ class BotConfig(Section):
     delivery: DeliveryConfig = DeliveryConfig()
     telegram: TelegramConfig = TelegramConfig()
     sms: SmsConfig = SmsConfig()
+    transfers: dict[str, TransferConfig] = Field({}, description="channel: its dossier of the transfer abroad")
 
     @property
     def serves_training_phone(self) -> bool:
@@ -210,6 +237,7 @@ class Secrets(BaseModel):
     android_signing_key: SecretStr | None = None
     smpp_password: SecretStr | None = None
     email_password: SecretStr | None = None
+    case_webhook_key: SecretStr | None = None
 
 
 class Config(BaseModel):

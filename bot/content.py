@@ -22,6 +22,7 @@ SmsOrText = Literal["text", "sms"]
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 Role = Literal["operator", "supervisor", "outreach", "analyst", "editor", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
+SharePurpose = Literal["share_111", "share_police", "share_embassy", "share_ngo"]
 ConsoleWords = Mapping[str, Mapping[str, str]]  # page -> name -> text
 FALLBACK_ANSWER = "hotline_pointer"
 
@@ -232,6 +233,18 @@ class Country(Entry):
     hotlines: tuple[str, ...] = ()
 
 
+class Receiver(Entry):
+    """Whom a case may be handed on to. `purpose`: the yes that it needs; `hotlines`: its numbers, by their ids; `webhook`: takes cases
+    into a system of its own."""
+
+    id: str = Field(pattern="^[a-z0-9_]{1,40}$")
+    name: Text
+    purpose: SharePurpose
+    hotlines: tuple[str, ...] = ()
+    country: str | None = None
+    webhook: bool = False
+
+
 class Permissions(Entry):
     """Permission -> the roles that have it."""
 
@@ -310,6 +323,7 @@ class Library:
         self.ambiguous = reader.entries("sms.yml", "ambiguous", AmbiguousWord)
         self.hours = reader.whole("hours.yml", SpokenHours)
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
+        self.receivers: dict[str, Receiver] = _by_id(reader.entries("receivers.yml", "receivers", Receiver))
         self.replies = _by_id(reader.entries("console/replies.yml", "replies", PreparedReply))
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")

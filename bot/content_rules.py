@@ -23,10 +23,12 @@ LONGEST_LIFE = 366  # days between `checked` and `expires`
 
 # What the conversation fills in by itself (bot.conversation.policy).
 NEEDED_COMMANDS = frozenset(
-    "exit stop delete subscribe human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
+    "exit stop delete my_data subscribe human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
 )
 NOTICES_111 = frozenset({"call_111", "call_111_after"})
-FILLED_IN = frozenset("count flags why do where signs question case numbers title checked sources code opening".split())
+FILLED_IN = frozenset(
+    "count flags why do where signs question case numbers title checked sources code opening days hours".split()
+)
 
 _NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")
 _SHORT_LINE = re.compile(r"\b(?:111|113)\b(?![.,]\d)")
@@ -295,6 +297,20 @@ def _places(library: Library, today: dt.date) -> Iterator[Problem]:
             yield Problem("error", f"countries.yml: {country.code}", "needs a number that never falls silent")
 
 
+def _receivers(library: Library, today: dt.date) -> Iterator[Problem]:
+    """Numbers and countries of receivers are those that stand elsewhere; none is typed in."""
+    for receiver in library.receivers.values():
+        where = f"receivers.yml: {receiver.id}"
+        for name in receiver.hotlines:
+            if name not in library.hotlines:
+                yield Problem("error", where, f"'{name}' is no hotline of hotlines.yml")
+        if receiver.country and receiver.country not in {*library.countries, "VN"}:
+            yield Problem("error", where, f"'{receiver.country}' is no country of countries.yml")
+        for text in (receiver.name.vi, receiver.name.en):
+            for number in _NUMBER.findall(text):
+                yield Problem("error", where, f"the number '{number}' is typed in: name it by its id under hotlines")
+
+
 def _needed(library: Library, today: dt.date) -> Iterator[Problem]:
     """What the code asks for by name is there."""
     for name in sorted(NEEDED_COMMANDS - set(library.commands)):
@@ -311,6 +327,7 @@ _ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (
     _sources,
     _patterns,
     _places,
+    _receivers,
     _needed,
 )
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.messages import VIETNAM
@@ -49,6 +49,16 @@ class Hours:
 
 
 ALWAYS = Hours()
+SATURDAY = 5
+
+
+def working_days_later(moment: dt.datetime, count: int, holidays: Collection[dt.date]) -> dt.date:
+    """The day in Viet Nam by which `count` working days after the day of `moment` are over."""
+    day = moment.astimezone(VIETNAM).date()
+    while count:
+        day += dt.timedelta(days=1)
+        count -= day.weekday() < SATURDAY and day not in holidays
+    return day
 
 
 def read_week(written: str | Mapping[str, str]) -> tuple[Spans, ...]:

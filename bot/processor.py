@@ -16,6 +16,7 @@ from bot.contacts import Contact
 from bot.conversation import lines
 from bot.conversation.commands import tidy
 from bot.conversation.events import (
+    AccessAsked,
     CaseExtended,
     CaseRequested,
     ConsentGiven,
@@ -33,7 +34,7 @@ from bot.conversation.policy import Policy
 from bot.conversation.state import Conversation, Facts, Mode, Turn
 from bot.delivery import inbox, outbox
 from bot.delivery.render import Rendered, parts, render
-from bot.hotline import cases, handing_on, relay
+from bot.hotline import cases, exports, handing_on, relay
 from bot.messages import Address, InboundMessage, Lane, OutboundMessage
 from bot.store.database import Database
 from bot.understanding.clues import clues_in
@@ -214,7 +215,7 @@ class Processor:
                 opened = cases.open_case(connection, keyring, contact, event, consent_id, now)
                 cases.add_clues(connection, keyring, opened, clues_in(words))
                 contacts.set_helped(connection, links.addresses_of(connection, contact), now)
-            case CaseExtended() | ConsentRefused() | ConsentWithdrawn():
+            case CaseExtended() | ConsentRefused() | ConsentWithdrawn() | AccessAsked():
                 self._apply_to_case(connection, contact, event, now)
             case ErasureRequested():
                 pass
@@ -226,7 +227,7 @@ class Processor:
         self,
         connection: Connection,
         contact: Contact,
-        event: CaseExtended | ConsentRefused | ConsentWithdrawn,
+        event: CaseExtended | ConsentRefused | ConsentWithdrawn | AccessAsked,
         now: dt.datetime,
     ) -> None:
         """What concerns the open case; without one there is nothing to change."""
@@ -240,6 +241,8 @@ class Processor:
                 cases.add_clues(connection, keyring, case, clues_in(words))
             case ConsentRefused(purpose) if purpose == case.asking:
                 cases.answered(connection, keyring, case, purpose, given=False, now=now)
+            case AccessAsked():
+                exports.asked(connection, keyring, case, self._policy.settings.hours.holidays, now)
             case ConsentWithdrawn(words=words):
                 contacts.withdraw_help(connection, keyring, contact.id, words, now)
                 cases.withdraw(connection, keyring, case, now)

@@ -20,8 +20,9 @@ from bot.delivery import dead_letters, fragments, inbox, outbox
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import ChannelError, ConfigError, UsageError
-from bot.hotline import clocks
+from bot.hotline import clocks, webhook
 from bot.hotline.clocks import Clock
+from bot.hotline.webhook import CaseWebhook, Parcel
 from bot.messages import Address, DeliveryReceipt, InboundMessage
 from bot.store.crypto import Keyring
 
@@ -80,6 +81,8 @@ class Service:
                     group.create_task(_or_stop(self._join_late_parts(), stopping))
                 if self._receive and self._house.queue_clock:
                     group.create_task(_or_stop(self._keep_time(self._house.queue_clock), stopping))
+                if self._send and self._house.case_webhook:
+                    group.create_task(_or_stop(self._hand_on(self._house.case_webhook), stopping))
                 group.create_task(_until(stopping))
         except* Exception as failures:
             raise failures.exceptions[0] from None
@@ -88,6 +91,8 @@ class Service:
             self._turns.shutdown(wait=False)
             for channel in self._house.channels:
                 await channel.close()
+            if self._send and self._house.case_webhook:
+                await self._house.case_webhook.close()
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -106,6 +111,22 @@ class Service:
         """A turn has left something to send."""
         for sender in self._senders:
             sender.wake()
+
+    async def _hand_on(self, hook: CaseWebhook) -> None:
+        """Cases on their way into another system: one at a time, the longest due first."""
+        while True:
+            try:
+                parcel = await self._stored(webhook.take)
+                if parcel:
+                    await self._hand_on_one(hook, parcel)
+                    continue
+            except Exception as error:
+                log.error("a case could not be handed on (%s) and is tried again", type(error).__name__)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _hand_on_one(self, hook: CaseWebhook, parcel: Parcel) -> None:
+        outcome = await hook.deliver(parcel, self._clock())
+        await self._stored(lambda db, keys, now: webhook.settle(db, keys, parcel, outcome, now))
 
     # -- the queue -----------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,10 @@ DOORS: dict[str, set[str]] = {
     },
     "content_rules": {"letters", "channels", "content"},
     "nlu_rules": {"letters", "content", "content_rules", "understanding"},
-    "jobs": {"store", "staff", "contacts", "links", "conversations", "delivery", "hotline"},
+    "jobs": {
+        "errors", "messages", "store", "audit", "staff", "contacts", "links", "conversations", "delivery", "hotline",
+    },
+    "incident": {"messages", "content", "store", "audit"},
     "processor": {
         "errors", "messages", "channels", "understanding", "conversation",
         "store", "contacts", "links", "conversations", "delivery", "hotline",

@@ -28,6 +28,8 @@ class Settings:
     hours: Hours = ALWAYS
     per_minute: int = 30
     per_hour: int = 120
+    keep_cases_days: int = 90
+    keep_words_hours: int = 24
 
 
 @dataclass

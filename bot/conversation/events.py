@@ -93,11 +93,16 @@ class Linked:
 
 
 @dataclass(frozen=True)
+class AccessAsked:
+    """The person asks what is kept about them."""
+
+
+@dataclass(frozen=True)
 class ErasureRequested:
     """The person wants everything about them gone."""
 
 
 Event = (
     ConsentGiven | ConsentRefused | ConsentWithdrawn | CaseRequested | CaseExtended | Silenced | OptedIn | OptedOut
-    | LinkCodeGiven | Linked | ErasureRequested
+    | LinkCodeGiven | Linked | AccessAsked | ErasureRequested
 )  # fmt: skip

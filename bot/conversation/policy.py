@@ -13,6 +13,7 @@ from bot.conversation.answers import give_answer
 from bot.conversation.commands import Commands, tidy
 from bot.conversation.desk import Desk, Settings
 from bot.conversation.events import (
+    AccessAsked,
     CaseExtended,
     ConsentGiven,
     ConsentRefused,
@@ -166,6 +167,18 @@ def stop_or_delete(desk: Desk) -> Turn | None:
         desk.conversation = Conversation(language=desk.conversation.language, greeted=True)
         return desk.turn(desk.clearing("erased_but_handed_on" if handed_on else "erased"))
     return None if relayed else lines.stop(desk)
+
+
+def my_data(desk: Desk) -> Turn | None:
+    """What is kept, and for how long: the same words for everybody, whether there is a case or not (S-12, S-33). Only the plain words
+    ask for it, and before a deletion is looked for: who wants to see what is kept must not lose it."""
+    if not desk.says("my_data"):
+        return None
+    desk.events.append(AccessAsked())
+    if desk.conversation.mode is Mode.HOTLINE:  # the bot is silent; the operator answers
+        return None
+    kept = {"days": str(desk.settings.keep_cases_days), "hours": str(desk.settings.keep_words_hours)}
+    return desk.turn(desk.speaker.say("my_data", kept))
 
 
 def withdraw(desk: Desk) -> Turn | None:
@@ -363,6 +376,7 @@ def by_kind(desk: Desk) -> Turn:
 
 STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     leave,
+    my_data,
     stop_or_delete,
     withdraw,
     hotline,

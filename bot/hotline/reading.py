@@ -17,6 +17,7 @@ from bot.store.database import utc
 from bot.store.tables import audit as audit_rows
 from bot.store.tables import case_clues, case_events, case_messages, cases, outbox
 
+READS = ("read", "words_forgotten")  # what stands in the audit chain and is no event of the case
 VISIT = dt.timedelta(minutes=10)  # within which looking again belongs to the same visit
 
 
@@ -75,7 +76,7 @@ def timeline(connection: Connection, case: Case, case_keys: CaseKeys) -> list[Ca
         )
         for row in rows
     ]
-    read = audit_rows.c.case_id == case.id, audit_rows.c.action.in_(["read", "revealed", "words_forgotten"])
+    read = audit_rows.c.case_id == case.id, audit_rows.c.action.in_(READS)
     reads = [
         CaseEvent(utc(row.at), row.action, row.actor, {}) for row in connection.execute(select(audit_rows).where(*read))
     ]

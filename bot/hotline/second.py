@@ -5,6 +5,7 @@ without a yes stands on danger to life, and the grant becomes the emergency grou
 """
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,14 +126,16 @@ def decided(connection: Connection, limit: int = 20) -> list[Request]:
     return [_request(row, {}) for row in rows]
 
 
-def ground_of(connection: Connection, case: Case, purpose: str) -> str | None:
+def ground_of(
+    connection: Connection, case: Case, purpose: str, bases: Collection[str] = ("consent", "emergency")
+) -> str | None:
     """The id of the consent, or of the granted emergency, by which this may be passed on; None: it may not."""
     if case.address_id is None:
         return None
     given = select(consents.c.id).where(
         consents.c.address_id == case.address_id,
         consents.c.purpose == purpose,
-        consents.c.basis.in_(["consent", "emergency"]),
+        consents.c.basis.in_(bases),
         consents.c.withdrawn_at.is_(None),
         consents.c.given_at >= case.opened_at,
     )

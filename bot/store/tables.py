@@ -382,6 +382,8 @@ handoffs = Table(  # what left us, to whom and on what ground
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("not_before", Moment),
     Column("sealed_body", LargeBinary),  # what still has to leave by webhook; empty afterwards
+    Column("generation", SmallInteger, nullable=False),
+    Column("sealed_content", LargeBinary, nullable=False),  # what was handed over, to the case's key
     # S-21: nothing leaves without the consent, or the proven emergency, of its own purpose
     ForeignKeyConstraint(["consent_id", "purpose"], ["consents.id", "consents.purpose"], name="fk_handoffs_consent"),
     CheckConstraint("form IN ('sheet', 'webhook', 'export')", name="form"),

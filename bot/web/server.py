@@ -11,7 +11,7 @@ import uvicorn
 
 from bot.app import App
 from bot.errors import AddressInUseError, BanDuongError, ConfigError
-from bot.jobs import purge
+from bot.jobs import keep_head
 from bot.service import Service
 from bot.web.pages import create_site
 
@@ -90,10 +90,12 @@ def _announce(house: App, host: str, port: int, say: Callable[[str], None]) -> N
 
 
 def _forget(house: App, stopping: threading.Event) -> None:
-    idle = dt.timedelta(minutes=house.config.bot.conversation.idle_minutes)
+    anchor = house.config.bot.hotline.anchor
     while not stopping.wait(PURGE_EVERY):
         try:
             house.processor.forget_drafts(dt.datetime.now(dt.UTC))
-            purge(house.database, dt.datetime.now(dt.UTC), idle)
+            house.forget()
+            if anchor:
+                keep_head(house.database, house.config.root / anchor, house.clock())
         except BanDuongError as error:
             log.error("purge failed: %s", error)

@@ -17,6 +17,7 @@ from bot.staff.entrance import Attempt, Entry, Refusal
 from bot.staff.sessions import Session
 from bot.web.console.account import account_routes
 from bot.web.console.case import case_routes
+from bot.web.console.handing import handing_routes
 from bot.web.console.live import live_routes
 from bot.web.console.people import people_routes
 from bot.web.console.queue import queue_routes
@@ -31,7 +32,7 @@ FIRST_PAGES = (
     ("people.manage", "/console/people"),
     ("account.own", "/console/account"),
 )
-ROOMS = (account_routes, people_routes, queue_routes, case_routes, talking_routes, room_routes, live_routes)
+ROOMS = (account_routes, people_routes, queue_routes, case_routes, talking_routes, handing_routes, room_routes, live_routes)
 
 
 def add_console(site: FastAPI, house: App) -> None:

@@ -227,6 +227,8 @@ def _create_what_hangs_on_cases() -> None:
     sa.Column('attempts', sa.SmallInteger(), server_default='0', nullable=False),
     sa.Column('not_before', Moment, nullable=True),
     sa.Column('sealed_body', sa.LargeBinary(), nullable=True),
+    sa.Column('generation', sa.SmallInteger(), nullable=False),
+    sa.Column('sealed_content', sa.LargeBinary(), nullable=False),
     sa.CheckConstraint("form IN ('sheet', 'webhook', 'export')", name=op.f('ck_handoffs_form')),
     sa.ForeignKeyConstraint(['case_id'], ['cases.id'], name=op.f('fk_handoffs_case_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['consent_id', 'purpose'], ['consents.id', 'consents.purpose'], name='fk_handoffs_consent'),
