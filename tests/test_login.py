@@ -1,78 +1,33 @@
 """The way into the console as a browser without JavaScript meets it: forms, cookies, headers, and who is turned away."""
 
-import contextlib
 import datetime as dt
 import html
 import logging
 import re
-import socket
-import threading
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pyotp
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from playwright.sync_api import Page, sync_playwright
 from sqlalchemy import insert, select
-from starlette.exceptions import StarletteDeprecationWarning
 
 from bot import contacts
 from bot.app import App
-from bot.content import ROLES
 from bot.messages import Address
-from bot.staff import accounts, invitations, recovery
+from bot.staff import accounts, recovery
 from bot.store.database import new_id
 from bot.store.tables import cases, staff
 from bot.testing import FakeClock
 from bot.web.console.links import invitation_link
-from bot.web.console.security import SignedIn
 from bot.web.pages import create_site
-from tests.colleagues import BY, PASSWORD, Colleague, join
+from tests.colleagues import PASSWORD, Colleague, join
+from tests.console_site import LOCAL, MINUTE, PLAIN, SAFE, Site, hidden, served
 from tests.test_browser import ARGUMENTS, CHROMIUM, need_chromium
 
-with warnings.catch_warnings():  # Starlette would rather have the next httpx
-    warnings.simplefilter("ignore", StarletteDeprecationWarning)
-    from fastapi.testclient import TestClient
-
-HTTPS, LOCAL = "https://console.example", "http://127.0.0.1:8000"
-SAFE, PLAIN = "__Host-console", "console"
-PUBLIC = {"/console/login", "/console/welcome"}
 OTHER_PASSWORD = "những con thuyền ngược dòng"
-MINUTE = dt.timedelta(minutes=1)
-Form = dict[str, Any]
 Open = Callable[..., Page]
-
-
-@dataclass
-class Site:
-    """A site, its house, and a clock that moves when it is told to."""
-
-    house: App
-    app: FastAPI
-    clock: FakeClock
-
-    def browser(self, base: str = HTTPS) -> TestClient:
-        return TestClient(self.app, base_url=base, follow_redirects=False, client=("198.51.100.7", 50000))
-
-    def log_in(self, colleague: Colleague, browser: TestClient | None = None) -> TestClient:
-        """In a browser of their own, a minute after whatever was before."""
-        browser = browser or self.browser()
-        now = self.clock.advance(MINUTE)
-        form = {"login": colleague.login, "password": PASSWORD, "code": colleague.code(now)}
-        answer = browser.post("/console/login", data=form)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/console")
-        return browser
-
-    def invite(self, login: str = "minh", role: str = "operator") -> str:
-        with self.house.database.begin() as connection:
-            keyring = self.house.database.keyring
-            return invitations.invite(connection, keyring, login, "Minh", [role], self.clock.now, by=BY)[1]
 
 
 @pytest.fixture
@@ -98,12 +53,12 @@ def admin(site: Site) -> Colleague:
 def test_whoever_has_all_three_comes_in_and_out_again(site: Site, lan: Colleague) -> None:
     """Login, password and code lead to the first page; after the log-out the old cookie opens nothing."""
     browser = site.log_in(lan)
-    assert browser.get("/console").headers["location"] == "/console/account"
+    assert browser.get("/console").headers["location"] == "/console/queue"
     page = browser.get("/console/account")
     assert page.status_code == 200
     assert "Trần Thị Lan" in page.text
     cookie = browser.cookies[SAFE]
-    out = browser.post("/console/logout", data=_hidden(page))
+    out = browser.post("/console/logout", data=hidden(page))
     assert (out.status_code, out.headers["location"]) == (303, "/console/login")
     assert SAFE not in browser.cookies
     thief = site.browser()
@@ -271,7 +226,7 @@ def test_a_stolen_session_is_worth_nothing_after_a_new_password(site: Site, lan:
     """The thief is out at the next request; the person stays in, and comes in with the new password."""
     thief, browser = site.log_in(lan), site.log_in(lan)
     form = {
-        **_hidden(browser.get("/console/account")),
+        **hidden(browser.get("/console/account")),
         "current": PASSWORD,
         "password": OTHER_PASSWORD,
         "again": OTHER_PASSWORD,
@@ -292,7 +247,7 @@ def test_who_is_removed_or_given_another_role_feels_it_at_the_next_request(site:
     browser = site.log_in(minh)
     assert browser.get("/console/people").status_code == 200
     boss = site.log_in(admin)
-    token = _hidden(boss.get("/console/people"))
+    token = hidden(boss.get("/console/people"))
     boss.post(f"/console/people/{minh.account.id}/roles", data={**token, "roles": ["analyst"]})
     assert browser.get("/console/people").status_code == 403
     assert browser.get("/console/account").status_code == 200
@@ -303,7 +258,7 @@ def test_who_is_removed_or_given_another_role_feels_it_at_the_next_request(site:
 def test_other_log_ins_end_by_one_button(site: Site, lan: Colleague) -> None:
     """The one at hand stays."""
     elsewhere, here = site.log_in(lan), site.log_in(lan)
-    here.post("/console/account/sessions", data=_hidden(here.get("/console/account")))
+    here.post("/console/account/sessions", data=hidden(here.get("/console/account")))
     assert elsewhere.get("/console/account").status_code == 303
     assert here.get("/console/account").status_code == 200
 
@@ -326,8 +281,8 @@ def test_a_link_in_another_sites_page_finds_the_session(site: Site, lan: Colleag
 def test_a_post_without_the_sessions_own_token_changes_nothing(site: Site, lan: Colleague) -> None:
     """Missing, wrong, empty, or of another session of the same person."""
     browser, other = site.log_in(lan), site.log_in(lan)
-    token = _hidden(browser.get("/console/account"))["csrf"]
-    others = _hidden(other.get("/console/account"))["csrf"]
+    token = hidden(browser.get("/console/account"))["csrf"]
+    others = hidden(other.get("/console/account"))["csrf"]
     assert token != others
     for given in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": others}, {"csrf": "é"}):
         answer = browser.post("/console/account/language", data={"language": "en", **given})
@@ -350,7 +305,7 @@ def test_a_post_without_the_sessions_own_token_changes_nothing(site: Site, lan: 
 def test_a_post_from_another_site_is_refused(site: Site, lan: Colleague, headers: dict[str, str]) -> None:
     """Even with the right token, and also at the log-in."""
     browser = site.log_in(lan)
-    form = {**_hidden(browser.get("/console/account")), "language": "en"}
+    form = {**hidden(browser.get("/console/account")), "language": "en"}
     assert browser.post("/console/account/language", data=form, headers=headers).status_code == 403
     now = site.clock.advance(MINUTE)
     login = {"login": lan.login, "password": PASSWORD, "code": lan.code(now)}
@@ -358,36 +313,6 @@ def test_a_post_from_another_site_is_refused(site: Site, lan: Colleague, headers
 
 
 # -- who may what ------------------------------------------------------------------------------------------------------
-
-
-def test_every_route_of_the_console_asks_who_is_there(site: Site) -> None:
-    """All but the log-in and the welcome carry a permission that content/policy/permissions.yml knows; what changes is a POST."""
-    routes = _console_routes(site.app)
-    assert {route.path for route in routes} >= PUBLIC
-    assert {route.path for route in routes if _permission(route) is None} == PUBLIC
-    known = set(site.house.library.permissions.permissions)
-    assert {_permission(route) for route in routes} - {None} <= known
-    assert {method for route in routes for method in route.methods or ()} == {"GET", "POST"}
-
-
-def test_every_route_is_open_to_exactly_the_roles_of_its_permission(site: Site) -> None:
-    """Each role at each door: inside, or the page that says no; and nobody without a session."""
-    routes = [route for route in _console_routes(site.app) if _permission(route)]
-    allows = site.house.library.permissions.allows
-    nobody = site.browser()
-    assert len(routes) > 10
-    for role in ROLES:
-        browser = site.log_in(join(site.house, f"one-{role}", role, name=role, now=site.clock.now + MINUTE))
-        for route in routes:
-            path, method = route.path.replace("{staff_id}", "0" * 32), next(iter(route.methods or ()))
-            turned = browser.request(method, path).status_code
-            permission = _permission(route)
-            assert permission
-            if method == "GET":
-                assert (turned != 403) == allows([role], permission), (role, path)
-            else:
-                assert turned == 403, "without the token no form is taken"
-            assert nobody.request(method, path).headers["location"] == "/console/login"
 
 
 def test_a_page_that_is_not_for_somebody_says_so_kindly(site: Site, lan: Colleague) -> None:
@@ -409,7 +334,7 @@ def test_somebody_new_comes_in_by_the_link(site: Site) -> None:
     second = browser.post("/console/welcome", data={"code": code})
     assert second.status_code == 200
     assert "<svg" in second.text
-    form, secret = _hidden(second), _secret(second)
+    form, secret = hidden(second), _secret(second)
     now = site.clock.now
     form |= {"password": PASSWORD, "again": PASSWORD, "totp_code": pyotp.TOTP(secret).at(now)}
     answer = browser.post("/console/welcome", data=form)
@@ -419,8 +344,8 @@ def test_somebody_new_comes_in_by_the_link(site: Site) -> None:
     page = browser.get("/console/account/codes")
     codes = re.findall(r"<li><code>([\d ]{19})</code>", page.text)
     assert len(codes) == recovery.HOW_MANY
-    assert browser.post("/console/account/codes/kept", data=_hidden(page)).status_code == 400
-    kept = browser.post("/console/account/codes/kept", data={**_hidden(page), "is_kept": "yes"})
+    assert browser.post("/console/account/codes/kept", data=hidden(page)).status_code == 400
+    kept = browser.post("/console/account/codes/kept", data={**hidden(page), "is_kept": "yes"})
     assert kept.headers["location"] == "/console"
     assert browser.get("/console/account").status_code == 200
     again = browser.get("/console/account/codes")
@@ -441,7 +366,7 @@ def test_slips_in_the_welcome_are_told_at_their_fields_and_nothing_is_lost(site:
         ({"again": "another"}, "again", "not_again"),
         ({"totp_code": "000000"}, "totp_code", "bad_code"),
     ):
-        answer = browser.post("/console/welcome", data={**_hidden(second), **good, **slip})
+        answer = browser.post("/console/welcome", data={**hidden(second), **good, **slip})
         assert answer.status_code == 400
         words = site.house.library.console("vi")["common"][f"error_{reason}"]
         assert words in html.unescape(answer.text)
@@ -451,7 +376,7 @@ def test_slips_in_the_welcome_are_told_at_their_fields_and_nothing_is_lost(site:
         assert 'role="alert"' in answer.text
         assert PASSWORD not in answer.text
         assert _secret(answer) == secret
-    assert browser.post("/console/welcome", data={**_hidden(second), **good}).status_code == 303
+    assert browser.post("/console/welcome", data={**hidden(second), **good}).status_code == 303
 
 
 def test_a_link_serves_once_and_runs_out(site: Site) -> None:
@@ -468,7 +393,7 @@ def test_a_link_serves_once_and_runs_out(site: Site) -> None:
 def test_a_secret_that_was_shown_to_somebody_else_is_not_taken(site: Site) -> None:
     """What the form carries is sealed for one person; another's begins anew."""
     minh = site.browser().post("/console/welcome", data={"code": site.invite()})
-    mine, theirs = _hidden(minh), site.invite("an.le")
+    mine, theirs = hidden(minh), site.invite("an.le")
     secret = _secret(minh)
     form = {"code": theirs, "carried": mine["carried"], "password": PASSWORD, "again": PASSWORD}
     answer = site.browser().post("/console/welcome", data={**form, "totp_code": pyotp.TOTP(secret).at(site.clock.now)})
@@ -482,7 +407,7 @@ def test_a_secret_is_carried_for_half_an_hour(site: Site) -> None:
     second = browser.post("/console/welcome", data={"code": site.invite()})
     now = site.clock.advance(30 * MINUTE)
     form = {
-        **_hidden(second),
+        **hidden(second),
         "password": PASSWORD,
         "again": PASSWORD,
         "totp_code": pyotp.TOTP(_secret(second)).at(now),
@@ -509,7 +434,7 @@ def test_the_code_of_a_link_is_in_the_fragment_alone(site: Site) -> None:
 def test_changes_of_ones_own_need_the_password(site: Site, lan: Colleague) -> None:
     """A session alone, left open at a desk, changes neither password nor app nor recovery codes; guessing there is slow too."""
     browser = site.log_in(lan)
-    token = _hidden(browser.get("/console/account"))
+    token = hidden(browser.get("/console/account"))
     form = {**token, "current": "wrong", "password": OTHER_PASSWORD, "again": OTHER_PASSWORD}
     for path in ("password", "totp", "codes"):
         answer = browser.post(f"/console/account/{path}", data=form)
@@ -526,14 +451,14 @@ def test_changes_of_ones_own_need_the_password(site: Site, lan: Colleague) -> No
 def test_a_new_app_is_connected_when_it_has_shown_a_code(site: Site, lan: Colleague) -> None:
     """Until then the old one serves; a wrong code keeps the same secret on the page."""
     browser = site.log_in(lan)
-    token = _hidden(browser.get("/console/account"))
+    token = hidden(browser.get("/console/account"))
     page = browser.post("/console/account/totp", data={**token, "current": PASSWORD})
     secret = _secret(page)
-    slip = browser.post("/console/account/totp/confirm", data={**_hidden(page), "totp_code": "000000"})
+    slip = browser.post("/console/account/totp/confirm", data={**hidden(page), "totp_code": "000000"})
     assert slip.status_code == 400
     assert _secret(slip) == secret
     code = pyotp.TOTP(secret).at(site.clock.now)
-    done = browser.post("/console/account/totp/confirm", data={**_hidden(page), "totp_code": code})
+    done = browser.post("/console/account/totp/confirm", data={**hidden(page), "totp_code": code})
     assert done.headers["location"] == "/console/account?done=totp"
     now = site.clock.advance(MINUTE)
     for shown, status in ((lan.code(now), 401), (pyotp.TOTP(secret).at(now), 303)):
@@ -544,9 +469,9 @@ def test_a_new_app_is_connected_when_it_has_shown_a_code(site: Site, lan: Collea
 def test_what_one_session_was_shown_another_cannot_confirm(site: Site, lan: Colleague) -> None:
     """The sealed secret proves that the password was given, and only in the session where it was."""
     browser, other = site.log_in(lan), site.log_in(lan)
-    page = browser.post("/console/account/totp", data={**_hidden(browser.get("/console/account")), "current": PASSWORD})
-    stolen = {**_hidden(page), **_hidden(other.get("/console/account"))}
-    form = {**stolen, "carried": _hidden(page)["carried"], "totp_code": pyotp.TOTP(_secret(page)).at(site.clock.now)}
+    page = browser.post("/console/account/totp", data={**hidden(browser.get("/console/account")), "current": PASSWORD})
+    stolen = {**hidden(page), **hidden(other.get("/console/account"))}
+    form = {**stolen, "carried": hidden(page)["carried"], "totp_code": pyotp.TOTP(_secret(page)).at(site.clock.now)}
     assert other.post("/console/account/totp/confirm", data=form).headers["location"] == "/console/account"
     with site.house.database.begin() as connection:
         row = connection.execute(select(staff)).one()
@@ -556,12 +481,12 @@ def test_what_one_session_was_shown_another_cannot_confirm(site: Site, lan: Coll
 def test_new_recovery_codes_count_when_they_are_put_away(site: Site, lan: Colleague) -> None:
     """Somebody who closes the page keeps the old ones."""
     browser = site.log_in(lan)
-    token = _hidden(browser.get("/console/account"))
+    token = hidden(browser.get("/console/account"))
     page = browser.post("/console/account/codes", data={**token, "current": PASSWORD})
     fresh = re.findall(r"<li><code>([\d ]{19})</code>", page.text)
     form = {"login": lan.login, "password": PASSWORD, "code": lan.codes[0]}
     assert site.browser().post("/console/login", data=form).status_code == 303
-    done = browser.post("/console/account/codes/kept", data={**_hidden(page), "is_kept": "yes"})
+    done = browser.post("/console/account/codes/kept", data={**hidden(page), "is_kept": "yes"})
     assert done.headers["location"] == "/console/account?done=codes"
     for code, status in ((lan.codes[1], 401), (fresh[0], 303)):
         assert site.browser().post("/console/login", data={**form, "code": code}).status_code == status
@@ -570,7 +495,7 @@ def test_new_recovery_codes_count_when_they_are_put_away(site: Site, lan: Collea
 def test_where_pages_go_is_checked_and_kept(site: Site, lan: Colleague) -> None:
     """A number as people write it is taken; a slip is told at its field, and what was typed stays."""
     browser = site.log_in(lan)
-    token = _hidden(browser.get("/console/account"))
+    token = hidden(browser.get("/console/account"))
     slip = browser.post("/console/account/pages", data={**token, "telegram": "@lan", "sms": "0912 345 678"})
     assert slip.status_code == 400
     assert re.search(r'<input id="telegram"[^>]*value="@lan"[^>]*aria-invalid', slip.text)
@@ -584,7 +509,7 @@ def test_where_pages_go_is_checked_and_kept(site: Site, lan: Colleague) -> None:
 def test_an_administrator_invites_gives_roles_and_removes(site: Site, admin: Colleague) -> None:
     """The link is shown once; roles and removal count; the list is true afterwards."""
     browser = site.log_in(admin)
-    token = _hidden(browser.get("/console/people"))
+    token = hidden(browser.get("/console/people"))
     form = {**token, "login": "Minh ", "name": "Phạm Minh", "roles": ["operator", "supervisor"]}
     page = browser.post("/console/people", data=form)
     link = re.search(r'value="(https://console\.example/console/welcome#[A-Z2-7-]{29})"', page.text)
@@ -610,7 +535,7 @@ def test_an_administrator_invites_gives_roles_and_removes(site: Site, admin: Col
 def test_slips_of_an_administrator_are_told(site: Site, admin: Colleague) -> None:
     """No role, a taken login, one's own account; what was typed stays in the form."""
     browser = site.log_in(admin)
-    token = _hidden(browser.get("/console/people"))
+    token = hidden(browser.get("/console/people"))
     own = f"/console/people/{admin.account.id}"
     for path, form, reason in (
         ("/console/people", {"login": "minh", "name": "Minh"}, "no_role"),
@@ -642,7 +567,7 @@ def test_who_removes_somebody_is_warned_of_their_cases(site: Site, admin: Collea
 def test_somebody_who_is_not_there_is_nobody(site: Site, admin: Colleague, action: str) -> None:
     """A made-up id changes nothing and leads back to the list."""
     browser = site.log_in(admin)
-    form = {**_hidden(browser.get("/console/people")), "roles": ["admin"], "sure": "yes"}
+    form = {**hidden(browser.get("/console/people")), "roles": ["admin"], "sure": "yes"}
     answer = browser.post(f"/console/people/{'0' * 32}/{action}", data=form)
     assert answer.status_code == 303
 
@@ -653,7 +578,7 @@ def test_somebody_who_is_not_there_is_nobody(site: Site, admin: Colleague, actio
 def test_every_page_speaks_both_languages(site: Site, admin: Colleague) -> None:
     """Every word on the pages is there in both, and no name of a word shows through."""
     browser = site.log_in(admin)
-    token = _hidden(browser.get("/console/account"))
+    token = hidden(browser.get("/console/account"))
     for language, other in (("en", "vi"), ("vi", "en")):
         browser.post("/console/account/language", data={**token, "language": language})
         for path in ("/console/account", "/console/people"):
@@ -684,7 +609,7 @@ def test_logs_hold_no_login_password_code_or_cookie(
 def test_the_pages_need_no_style_or_script_of_their_own(site: Site, admin: Colleague) -> None:
     """The strict policy holds: no inline style, no inline script, no handler, nothing from another host."""
     browser = site.log_in(admin)
-    token = _hidden(browser.get("/console/account"))
+    token = hidden(browser.get("/console/account"))
     pages = [
         browser.get(path) for path in ("/console/login", "/console/welcome", "/console/account", "/console/people")
     ]
@@ -756,7 +681,7 @@ def test_the_way_in_needs_no_script(site: Site, lan: Colleague, console: Open) -
 def console(site: Site) -> Iterator[Open]:
     """Opens a page of the served site in Chromium; every page is looked at for what sticks out, and for refused styles and scripts."""
     need_chromium()
-    with _served(site.app) as address, sync_playwright() as playwright:
+    with served(site.app) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         wrong: list[str] = []
 
@@ -778,21 +703,6 @@ def console(site: Site) -> Iterator[Open]:
 _STICKS_OUT = "document.documentElement.scrollWidth > window.innerWidth"
 
 
-@contextlib.contextmanager
-def _served(app: FastAPI) -> Iterator[str]:
-    """The site on a free port of this machine; its address."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
 def _type(page: Page, *texts: str) -> None:
     """Into the field that has the focus and the ones after it, by keyboard alone; then Enter."""
     for number, text in enumerate(texts):
@@ -803,12 +713,6 @@ def _type(page: Page, *texts: str) -> None:
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------------
-
-
-def _hidden(page: httpx.Response) -> Form:
-    """The hidden fields of the page's last form, as a browser would send them."""
-    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text)
-    return {name: html.unescape(value) for name, value in fields}
 
 
 def _secret(page: httpx.Response) -> str:
@@ -834,7 +738,7 @@ def _welcome(site: Site, code: str) -> None:
     browser = site.browser()
     page = browser.post("/console/welcome", data={"code": code})
     proof = pyotp.TOTP(_secret(page)).at(site.clock.now)
-    form = {**_hidden(page), "password": PASSWORD, "again": PASSWORD, "totp_code": proof}
+    form = {**hidden(page), "password": PASSWORD, "again": PASSWORD, "totp_code": proof}
     assert browser.post("/console/welcome", data=form).status_code == 303
 
 
@@ -858,23 +762,3 @@ def _account(site: Site, login: str) -> accounts.Account:
         found = accounts.find_login(connection, site.house.database.keyring, login)
     assert found
     return found
-
-
-def _console_routes(app: FastAPI) -> list[APIRoute]:
-    return [route for route in _routes(app.router) if route.path.startswith("/console")]
-
-
-def _routes(router: Any) -> Iterator[APIRoute]:
-    """All routes, also those of the routers inside."""
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif inner := getattr(route, "original_router", None):
-            yield from _routes(inner)
-
-
-def _permission(route: APIRoute) -> str | None:
-    """What the route asks for; one dependency, or none."""
-    asked = [one.call.permission for one in route.dependant.dependencies if isinstance(one.call, SignedIn)]
-    assert len(asked) <= 1
-    return asked[0] if asked else None

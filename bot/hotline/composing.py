@@ -17,6 +17,7 @@ from bot.store.crypto import Keyring
 from bot.store.tables import case_clues
 from bot.understanding.clues import clues_in
 
+LONGEST = 1400  # characters that leave at once: nine SMS
 LOCK_SCREEN = 40  # characters that a lock screen shows
 SHORTEST_NAME = 4  # letters of a word by which a case could be known
 _RULES = (("promise", "promises"), ("order", "orders"), ("verdict", "verdicts"), ("prying", "prying"))

@@ -7,6 +7,7 @@ side has spoken for half an hour: somebody who writes at night must not meet sil
 
 import datetime as dt
 from collections.abc import Sequence
+from hashlib import sha256
 
 from sqlalchemy import Connection, func, select
 
@@ -38,7 +39,7 @@ def speak(
     now: dt.datetime,
     message_id: str = "",
 ) -> Case:
-    """The owner's words to the person; with the same `message_id` once. CaseError: silent (they have left), away (too long ago),
+    """The owner's words to the person; the same words with the same `message_id` once. CaseError: silent (they have left), away (too long ago),
     unreachable, gone, not_yours, ended."""
     case, contact, _ = owned(connection, keyring, operator, reference)
     contact = _reachable(case, contact)
@@ -154,9 +155,10 @@ def _say(
     not_before: dt.datetime | None = None,
     message_id: str = "",
 ) -> None:
+    press = f"{message_id[:36]}:{sha256(text.encode()).hexdigest()[:16]}" if message_id else new_id()
     ids = outbox.say(
         connection, keyring, contact, rendered,
-        dedup=f"h:{case.id}:{message_id[:36] or new_id()}", author="operator", lane=Lane.EMERGENCY, now=now,
+        dedup=f"h:{case.id}:{press}", author="operator", lane=Lane.EMERGENCY, now=now,
         not_before=not_before,
     )  # fmt: skip
     if ids:

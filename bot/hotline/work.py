@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, delete
 
 from bot import audit
 from bot.errors import CaseError
-from bot.hotline.cases import Case, add_clues, add_event, changed, code_lookup
+from bot.hotline import keys
+from bot.hotline.cases import Case, add_clues, add_event, changed, code_lookup, open_case_of
 from bot.hotline.claims import held, owned
 from bot.hotline.keys import Operator
 from bot.store.crypto import Keyring
@@ -126,6 +128,10 @@ def reopen(
         raise CaseError("erased" if case.outcome == "withdrawn" else "ended")
     if contact is None:
         raise CaseError("gone")
+    if open_case_of(connection, keyring, contact):
+        raise CaseError("other_open")
+    generation, public = keys.narrow(connection, keyring, case.id, operator.id)
+    case = replace(case, generation=generation, public_key=public)
     add_event(connection, keyring, case, "reopened", operator.id, {"text": reason.strip()[:LONGEST]}, now)
     again = {"status": "open", "outcome": None, "ended_at": None, "owner_id": operator.id, "claimed_at": now}
     return changed(connection, case, **again, updated_at=now)

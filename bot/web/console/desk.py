@@ -23,8 +23,9 @@ Form = Mapping[str, str]
 
 
 async def read_form(request: Request) -> Form:
-    """The text fields of what was posted."""
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    """The text fields of what was posted, without the one character that no database takes."""
+    form = (await request.form()).items()
+    return {name: value.replace("\0", "") for name, value in form if isinstance(value, str)}
 
 
 def operator_of(session: Session) -> Operator:

@@ -23,10 +23,9 @@ from bot.hotline import queue
 from bot.staff.sessions import Session
 from bot.store.tables import cases
 from bot.web.console.desk import Desk
-from bot.web.console.security import Door
+from bot.web.console.security import Door, SignedIn
 
 LOOK_EVERY = 0.25  # seconds
-SPEAK_EVERY = 15.0  # seconds of silence after which the line shows that it lives, and the session is looked at again
 MOST_WAITING = 100  # news that one console may not have taken yet
 QUIET = frozenset({"read", "revealed", "message", "answer", "note", "summary", "words_forgotten", "code_set", "clue"})
 URGENT = frozenset({"opened", "joined", "priority", "released", "reopened"})  # after which a P0 may wait anew
@@ -50,23 +49,29 @@ class Bulletin:
         self._desk = desk
         self._listeners: set[asyncio.Queue[News]] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
         self._position = 0
 
     @contextlib.asynccontextmanager
     async def listen(self) -> AsyncIterator["asyncio.Queue[News]"]:
         heard: asyncio.Queue[News] = asyncio.Queue(MOST_WAITING)
-        if self._looking is None:
-            self._position = await run_in_threadpool(self._end)
-            self._looking = asyncio.create_task(self._look())
         self._listeners.add(heard)
-        heard.put_nowait(await run_in_threadpool(self._queue_news))
         try:
+            await self._begin()
+            heard.put_nowait(await run_in_threadpool(self._queue_news))
             yield heard
         finally:
             self._listeners.discard(heard)
             if not self._listeners and self._looking:
                 self._looking.cancel()
                 self._looking = None
+
+    async def _begin(self) -> None:
+        """Of consoles that come at once, one begins to look."""
+        async with self._beginning:
+            if self._looking is None:
+                self._position = await run_in_threadpool(self._end)
+                self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
         while True:
@@ -93,10 +98,9 @@ class Bulletin:
 
     def _since_last(self) -> list[News]:
         with self._desk.begin() as (connection, _keyring, _now):
-            entries = [one for one in audit.since(connection, self._position) if one.case_id]
-            self._position = max(
-                self._position, audit.head(connection).position if not entries else entries[-1].position
-            )
+            rows_since = audit.since(connection, self._position)
+            self._position = rows_since[-1].position if rows_since else self._position
+            entries = [one for one in rows_since if one.case_id]
             touched = {one.case_id for one in entries if one.action != "read"}
             rows = connection.execute(select(cases).where(cases.c.id.in_(touched))).all() if touched else []
         news = [News("case", json.dumps({"reference": row.reference})) for row in rows]
@@ -111,23 +115,34 @@ def live_routes(door: Door) -> APIRouter:
     routes = APIRouter()
     desk = Desk(door)
     bulletin = Bulletin(desk)
-    seeing = Annotated[Session, Depends(door.signed_in("queue.see", by_person=False))]
+    may_hear = door.signed_in("queue.see", by_person=False)
 
     @routes.get("/console/live")
-    async def live(request: Request, session: seeing) -> Response:
-        async def events() -> AsyncIterator[str]:
-            async with bulletin.listen() as heard:
-                yield "retry: 2000\n\n"
-                while not await request.is_disconnected():
-                    try:
-                        news = await asyncio.wait_for(heard.get(), SPEAK_EVERY)
-                    except TimeoutError:
-                        if await run_in_threadpool(door.session, request, by_person=False) is None:
-                            return
-                        yield ": here\n\n"
-                    else:
-                        yield str(news)
-
-        return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    async def live(request: Request, session: Annotated[Session, Depends(may_hear)]) -> Response:
+        return StreamingResponse(
+            _line(bulletin, may_hear, request), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        )
 
     return routes
+
+
+async def _line(bulletin: Bulletin, may_hear: SignedIn, request: Request) -> AsyncIterator[str]:
+    """News while the session lasts and allows it, however much there is to tell; in silence a sign that the line lives."""
+    every, now = may_hear.door.house.live_line_looks, asyncio.get_running_loop().time
+    async with bulletin.listen() as heard:
+        yield "retry: 2000\n\n"
+        look_again = now() + every
+        while not await request.is_disconnected():
+            news = await _within(heard, look_again - now())
+            if now() >= look_again:
+                if not await run_in_threadpool(may_hear.still, request):
+                    return
+                look_again = now() + every
+            yield str(news or ": here\n\n")
+
+
+async def _within(heard: "asyncio.Queue[News]", seconds: float) -> News | None:
+    try:
+        return await asyncio.wait_for(heard.get(), max(0.0, seconds))
+    except TimeoutError:
+        return None

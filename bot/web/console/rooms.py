@@ -2,6 +2,7 @@
 
 import datetime as dt
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
@@ -101,7 +102,8 @@ def _add_team(routes: APIRouter, desk: Desk) -> None:
 
 
 def _number(written: str, least: int, most: int, otherwise: Any) -> Any:
-    return int(written) if written.isdecimal() and least <= int(written) <= most else otherwise
+    few = written.isdecimal() and len(written) <= len(str(most))
+    return int(written) if few and least <= int(written) <= most else otherwise
 
 
 def _people(desk: Desk, connection: Connection) -> list[dict[str, Any]]:
@@ -247,7 +249,7 @@ def _add_audit(routes: APIRouter, desk: Desk) -> None:
         actors = [{"id": one.id, "name": one.name} for one in people]
         actors += [{"id": name, "name": name} for name in ("person", "bot", "clock", "command line")]
         chain = {"whole": verdict.broken_at is None, "broken_at": verdict.broken_at, "checked": verdict.rows}
-        query = "".join(f"{name}={value}&" for name, value in chosen.items() if value)
+        query = "".join(f"{urlencode({name: value})}&" for name, value in chosen.items() if value)
         return desk.door.page(
             request, "audit", session, rows=rows, chain=chain, head=verdict.head, actors=actors, chosen=chosen,
             query=query, page=page, pages=pages,
@@ -285,9 +287,9 @@ def _moment(day: str, days: int = 0) -> dt.datetime | None:
     """The beginning of a day in Viet Nam, or `days` later."""
     try:
         start = dt.datetime.combine(dt.date.fromisoformat(day), dt.time(), VIETNAM)
-    except ValueError:
+        return (start + dt.timedelta(days=days)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         return None
-    return (start + dt.timedelta(days=days)).astimezone(dt.UTC)
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

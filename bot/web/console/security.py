@@ -71,13 +71,21 @@ class SignedIn:
         session = await run_in_threadpool(self.door.session, request, by_person=self.by_person)
         if session is None:
             raise Turned(self.door.once_more(request) or _to_login(request))
-        if not self.door.house.library.permissions.allows(session.account.roles, self.permission):
+        if not self._allows(session):
             raise Turned(self.door.refusal(request, "forbidden", session))
         if request.method in _UNSAFE:
             await self._check_form(request, session)
         if not (session.prepared or self.unprepared):
             raise Turned(RedirectResponse(CODES, status_code=303))
         return session
+
+    def still(self, request: Request) -> bool:
+        """Whether what has been open for a while may stay so."""
+        session = self.door.session(request, by_person=False)
+        return session is not None and self._allows(session)
+
+    def _allows(self, session: Session) -> bool:
+        return self.door.house.library.permissions.allows(session.account.roles, self.permission)
 
     async def _check_form(self, request: Request, session: Session) -> None:
         token = (await request.form()).get("csrf")

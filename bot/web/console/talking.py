@@ -64,8 +64,8 @@ def _looked_at(desk: Desk, session: Session, reference: str, form: Form) -> Type
 def _sent_or_warned(desk: Desk, session: Session, reference: str, form: Form) -> Typed | None:
     """None when it is on its way."""
     text = _text(form)
-    if not text:
-        raise CaseError("empty")
+    if not 0 < len(text) <= composing.LONGEST:
+        raise CaseError("too_long" if text else "empty")
     with desk.begin() as (connection, keyring, now):
         me = operator_of(session)
         case, contact, held = claims.owned(connection, keyring, me, reference)
