@@ -32,7 +32,16 @@ FIRST_PAGES = (
     ("people.manage", "/console/people"),
     ("account.own", "/console/account"),
 )
-ROOMS = (account_routes, people_routes, queue_routes, case_routes, talking_routes, handing_routes, room_routes, live_routes)
+ROOMS = (
+    account_routes,
+    people_routes,
+    queue_routes,
+    case_routes,
+    talking_routes,
+    handing_routes,
+    room_routes,
+    live_routes,
+)
 
 
 def add_console(site: FastAPI, house: App) -> None:

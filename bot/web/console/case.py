@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from bot.contacts import Contact
 from bot.errors import CaseError
-from bot.hotline import claims, keys, queue, reach, reading, relay, second, work
+from bot.hotline import claims, exports, handing_on, keys, queue, reach, reading, relay, second, work
 from bot.hotline.cases import Case
 from bot.hotline.composing import Preview
 from bot.hotline.keys import Operator
+from bot.hotline.reading import CaseEvent
 from bot.staff import accounts
 from bot.staff.sessions import Session
 from bot.store.crypto import Keyring
@@ -211,7 +212,7 @@ def _values(
     state = _state(desk, connection, keyring, session, case, contact, now)
     return {
         "case": shown.case(case, texts.channel_of(contact), case.opened_at + within[case.priority]),
-        "can": _can(connection, case, me, state, now, desk.house.library.permissions.of(session.account.roles)),
+        "can": _can(connection, case, me, state, now, desk.house.library.permissions.of(session.account.roles), events),
         "state": state,
         "duty": None,
         "facts": shown.facts(case, events, reading.summary(events)),
@@ -269,7 +270,13 @@ def _state(
 
 
 def _can(
-    connection: Connection, case: Case, me: Operator, state: Mapping[str, Any], now: dt.datetime, may: frozenset[str]
+    connection: Connection,
+    case: Case,
+    me: Operator,
+    state: Mapping[str, Any],
+    now: dt.datetime,
+    may: frozenset[str],
+    events: Sequence[CaseEvent],
 ) -> set[str]:
     if case.status == "open" and case.owner_id is None:
         return {"claim", "skip"} | ({"hand_over", "note", "summary", "priority"} if me.supervisor else set())
@@ -287,7 +294,7 @@ def _can(
     elif case.status == "closed" and case.outcome != "withdrawn":
         can = {"reopen"}
     if case.status != "erased" and "case.export" in may and case.owner_id is not None:
-        can.add("export")
+        can |= {"export", "copy"} if exports.awaited(events) else {"export"}
     return can
 
 
@@ -312,8 +319,25 @@ def _actions(
             {"purpose": purpose, "state": _consent_state(connection, case, purpose), "at": None}
             for purpose in second.KINDS
         ],
-        "receivers": [],
-        "handoffs": [],
+        "receivers": [
+            {
+                "id": one.receiver.id,
+                "name": one.receiver.name.in_language(shown.language),
+                "purpose": one.receiver.purpose,
+                "ready": not one.why_not,
+            }
+            for one in handing_on.options(connection, case, desk.house.library.receivers.values())
+        ],
+        "handoffs": [
+            {
+                "id": one.id,
+                "receiver": shown.receiver(one.receiver),
+                "form": one.form,
+                "at": one.at,
+                "status": one.status,
+            }
+            for one in handing_on.handoffs_of(connection, case)
+        ],
         "requests": [
             {
                 "kind": one.kind,
