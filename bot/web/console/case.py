@@ -230,7 +230,7 @@ def _values(
             "replies": texts.replies(desk.house.library, session.account.language, contact),
         },
         "number": typed.number,
-        **_actions(desk, connection, case, me, shown, held),
+        **_actions(desk, connection, case, me, shown, held, now),
     }
 
 
@@ -285,7 +285,13 @@ def _can(
 
 
 def _actions(
-    desk: Desk, connection: Connection, case: Case, me: Operator, shown: Shown, held: keys.CaseKeys
+    desk: Desk,
+    connection: Connection,
+    case: Case,
+    me: Operator,
+    shown: Shown,
+    held: keys.CaseKeys,
+    now: dt.datetime,
 ) -> dict[str, Any]:
     loads = queue.loads(connection)
     colleagues = [
@@ -302,7 +308,7 @@ def _actions(
     return {
         "colleagues": colleagues,
         "consents": [
-            {"purpose": purpose, "state": _consent_state(connection, case, purpose)} for purpose in second.KINDS
+            {"purpose": purpose, "state": _consent_state(connection, case, purpose, now)} for purpose in second.KINDS
         ],
         "receivers": [],
         "handoffs": [],
@@ -319,7 +325,7 @@ def _actions(
     }
 
 
-def _consent_state(connection: Connection, case: Case, purpose: str) -> str:
-    if second.ground_of(connection, case, purpose):
+def _consent_state(connection: Connection, case: Case, purpose: str, now: dt.datetime) -> str:
+    if second.ground_of(connection, case, purpose, now):
         return "yes"
     return "asked" if case.asking == purpose else "none"
