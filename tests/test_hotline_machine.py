@@ -37,7 +37,7 @@ CODE = "Hoa-sen"
 IDLE, PAUSE, TALK, HOUR = (dt.timedelta(minutes=minutes) for minutes in (30, 10, 30, 60))
 WAITS = [dt.timedelta(**unit) for unit in ({"seconds": 40}, {"minutes": 9}, {"minutes": 31}, {"hours": 5}, {"days": 3})]
 PURPOSES = ("share_111", "reveal")
-EXAMPLES, STEPS = int(os.environ.get("BANDUONG_EXAMPLES", "25")), int(os.environ.get("BANDUONG_STEPS", "30"))
+EXAMPLES, STEPS = int(os.environ.get("BANDUONG_EXAMPLES", "15")), int(os.environ.get("BANDUONG_STEPS", "30"))
 
 
 @dataclass
@@ -92,6 +92,8 @@ class Machine(RuleBasedStateMachine):
         self.claimed: dict[str, list[Due]] = {"sms": [], "telegram": []}
         self.marked: list[Due] = []
         self.recorded = 0
+        self.cries(0)  # so that there is something to work on from the first step
+        self.reports(2)
 
     # -- people --------------------------------------------------------------------------------------------------------
 
