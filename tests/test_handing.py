@@ -126,7 +126,7 @@ def test_d_08_about_a_minor_a_yes_leads_to_the_authorities_only(house: App, rece
     story.agrees(house.library.receivers[receiver].purpose)
     with house.database.begin() as connection:
         case = claims.held(connection, story.keyring, story.lan, story.reference)[0]
-        (option,) = handing_on.options(connection, case, [house.library.receivers[receiver]])
+        (option,) = handing_on.options(connection, case, [house.library.receivers[receiver]], house.clock())
     assert option.why_not == expected
     if expected:
         assert why_not(story, receiver) == expected
