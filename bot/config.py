@@ -218,7 +218,9 @@ class BotConfig(Section):
     delivery: DeliveryConfig = DeliveryConfig()
     telegram: TelegramConfig = TelegramConfig()
     sms: SmsConfig = SmsConfig()
-    transfers: dict[str, TransferConfig] = Field({}, description="channel: its dossier of the transfer abroad")
+    transfers: dict[Literal["telegram", "twilio", "android"], TransferConfig] = Field(
+        {}, description="channel: its dossier of the transfer abroad"
+    )
 
     @property
     def serves_training_phone(self) -> bool:
