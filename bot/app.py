@@ -293,7 +293,7 @@ class App:
             and bot.sms.android is not None
             and SMS_GATE in bot.sms.android.api,
         }
-        return tuple(name for name, goes in abroad.items() if goes and name not in bot.transfers)
+        return tuple(name for name, goes in abroad.items() if goes and getattr(bot.transfers, name) is None)
 
     def refuse_unready_production(self) -> None:
         """S-24: production does not start before a lawyer has filled the reporting policy."""
