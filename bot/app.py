@@ -56,6 +56,7 @@ class App:
         self._progress = progress
         self.clock: Callable[[], dt.datetime] = _now
         self.wake: Callable[[], None] = _nothing  # said after a commit that left something to send; from any thread
+        self.live_line_looks = 15.0  # seconds after which an open console's session is looked at again
         self.password_costs: tuple[Cost, ...] = ()  # none: those of `bot.staff.passwords`
 
     @cached_property

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from bot.store.crypto import Keyring
 from bot.store.database import insert_unless_there, utc
@@ -110,14 +110,35 @@ def verify(connection: Connection, keyring: Keyring, anchor: Head | None = None)
     return Verdict(rows, None if whole else before.position + 1, head(connection))
 
 
-def entries(connection: Connection, *, before: int | None = None, limit: int = 50, **equal: str) -> list[Entry]:
-    """The newest first; `equal`: actor, action, case_id or subject that they must have."""
-    query = select(audit).order_by(audit.c.position.desc()).limit(limit)
-    if before is not None:
-        query = query.where(audit.c.position < before)
-    for name, value in equal.items():
-        query = query.where(audit.c[name] == value)
+@dataclass(frozen=True)
+class Wish:
+    """Which rows are looked for; None: any."""
+
+    actor: str | None = None
+    action: str | None = None
+    case_id: str | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+    def where(self) -> list[Any]:
+        equal = {"actor": self.actor, "action": self.action, "case_id": self.case_id}
+        found: list[Any] = [audit.c[name] == value for name, value in equal.items() if value is not None]
+        if self.since:
+            found.append(audit.c.at >= self.since)
+        if self.until:
+            found.append(audit.c.at < self.until)
+        return found
+
+
+def entries(connection: Connection, wish: Wish, *, limit: int = 50, offset: int = 0) -> list[Entry]:
+    """The newest first."""
+    query = select(audit).where(*wish.where()).order_by(audit.c.position.desc()).limit(limit).offset(offset)
     return [_entry(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection, wish: Wish) -> int:
+    query = select(func.count()).select_from(audit).where(*wish.where())
+    return int(connection.execute(query).scalar_one())
 
 
 def links_of(connection: Connection, case_id: str) -> list[dict[str, object]]:

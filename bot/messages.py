@@ -124,7 +124,7 @@ class OutboundMessage:
     """One message for one channel. `buttons` are labels in order; button n means the number n.
 
     `clear`: the provider's ids of messages that are to be deleted first; then `clearing` says what came of it.
-    `repeat_note`: said in front where an earlier attempt may have arrived.
+    `repeat_note`: said in front where an earlier attempt may have arrived. `author`: bot, operator, or page (to a colleague).
     """
 
     address: Address
@@ -135,6 +135,7 @@ class OutboundMessage:
     clear: tuple[str, ...] = field(default=())
     clearing: Clearing | None = None
     repeat_note: str = ""
+    author: str = "bot"
 
     def __repr__(self) -> str:
         return f"OutboundMessage({self.address!r}, {self.dedup!r})"

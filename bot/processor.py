@@ -79,6 +79,15 @@ class Processor:
                 self._database.checkpoint()
             return replies
 
+    def news(self, address: Address, now: dt.datetime) -> tuple[tuple[OutboundMessage, ...], bool]:
+        """What waits for a person whose own program fetches it, and whether more may come: somebody on duty has their case."""
+        with self._database.begin() as connection:
+            contact = contacts.find(connection, self._database.keyring, address)
+            if contact is None:
+                return (), False
+            waiting = outbox.collect(connection, self._database.keyring, contact, now)
+            return waiting, cases.open_case_of(connection, self._database.keyring, contact) is not None
+
     def _turn(
         self, connection: Connection, message: InboundMessage, reading: Understanding, *, pulled: bool
     ) -> tuple[tuple[OutboundMessage, ...], tuple[str, ...], bool]:

@@ -4,6 +4,7 @@ A dialog file (tests/dialogs/*.yml, or what `banduong chat --record` writes) is 
 
     - about: a young man asks about lottery work in Thailand
       channel: terminal
+      hours: {mon-fri: "08:00-17:30"}  # when the queue is read, as in config.yml; left out: as config.yml has it
       talk:
       - say: di thai ban ve so luong 20tr/thang
         hear: [intro, offer_high]      # names of the replies, in order
@@ -19,6 +20,7 @@ A dialog file (tests/dialogs/*.yml, or what `banduong chat --record` writes) is 
 import datetime as dt
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +28,9 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.app import App
 from bot.content import load_yaml
+from bot.conversation.policy import Policy
 from bot.conversation.state import Turn
+from bot.hours import Hours, read_week
 from bot.understanding.reading import Understanding
 
 START = dt.datetime(2026, 11, 21, 3, 0, tzinfo=dt.UTC)
@@ -60,6 +64,7 @@ class Dialog(BaseModel):
     about: str
     ids: tuple[str, ...] = ()
     channel: Literal["terminal", "web", "sms", "telegram"] = "terminal"
+    hours: str | dict[str, str] | None = None
     talk: tuple[Line, ...]
 
 
@@ -84,6 +89,9 @@ def read_dialogs(path: Path) -> list[Dialog]:
 def play(dialog: Dialog, house: App) -> list[str]:
     """Every difference between what should be heard and what is, in words."""
     rehearsal = house.rehearsal(dialog.channel)
+    if dialog.hours:
+        hours = Hours(read_week(dialog.hours))
+        rehearsal.policy = Policy(house.library, replace(house.policy.settings, staffed=True, hours=hours))
     clock = FakeClock()
     problems = []
     for number, line in enumerate(dialog.talk, 1):

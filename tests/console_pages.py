@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from bot.content import load_yaml
+from bot.hotline.reach import Reach
 from bot.web.words import templates
 from tests.conftest import ROOT
 
@@ -18,7 +19,7 @@ MAY = frozenset(
     "directory.see account.own people.manage audit.see settings.see".split()
 )
 EVERYTHING = frozenset(
-    "claim hand_over release skip priority ask refer second reveal code reach close reopen export note summary talk".split()
+    "claim hand_over release skip priority ask refer second reveal code reach close reopen export note summary talk clue give_back".split()
 )
 
 
@@ -75,7 +76,7 @@ def a_row(reference: str, priority: str, **more: Any) -> Context:
     }
 
 
-ROWS = [
+ROWS: list[Context] = [
     a_row("K7M2QX", "P0", kind="emergency", about="self", country="Myanmar", waiting=17, overdue=True, pages=3, linked=2,
           flags=["Đánh, bỏ đói hoặc dọa nạt", "Không cho ra ngoài, có người canh"]),
     a_row("B4T9RW", "P0", kind="emergency", minor=True, waiting=2, pages=1, flags=["Đòi tiền mới cho về"]),
@@ -86,7 +87,7 @@ ROWS = [
     a_row("W3E7TY", "P3", kind="human", about="self", country=None, waiting=600),
     a_row("X2Y4ZK", "P3", kind="offer", status="closed", claimable=False, owner="Lan Anh", due=None),
 ]  # fmt: skip
-WAITING = [
+WAITING: list[Context] = [
     {"priority": "P0", "count": 2, "longest": 17},
     {"priority": "P1", "count": 1, "longest": 48},
     {"priority": "P2", "count": 0, "longest": None},
@@ -124,14 +125,13 @@ def a_case(**more: Any) -> Context:
         "facts": {
             "country": "Myanmar",
             "flags": ["Đánh, bỏ đói hoặc dọa nạt", "Không cho ra ngoài, có người canh", "Giấy tờ bị người khác giữ"],
-            "signs": ["Có người đi cùng"],
             "answers": [{"asked": "Có ai bị thương không?", "answered": "co, 1 ban bi danh hom qua"}],
             "reporter": "Chị gái, đang ở Nghệ An.",
             "subject": "Em trai 17 tuổi.",
             "place": "Gần sông, tòa nhà 5 tầng sơn xanh.",
             "plan": "",
         },
-        "reach": {"way": "channel", "hours": "21:00-22:00"},
+        "reach": Reach(dt.time(21), dt.time(22)),
         "code_set": True,
         "talk": TALK,
         "composer": a_composer(),
@@ -153,7 +153,7 @@ def a_case(**more: Any) -> Context:
         ],
         "requests": [
             {"kind": "reveal", "asked_by": "Lan Anh", "asked_at": NOW, "state": "granted", "until": NOW + dt.timedelta(hours=1)},
-            {"kind": "pass_on", "asked_by": "Lan Anh", "asked_at": NOW, "state": "waiting", "until": None},
+            {"kind": "share_police", "asked_by": "Lan Anh", "asked_at": NOW, "state": "waiting", "until": None},
         ],
         "number": "+84 90 000 00 00",
         "handoffs": [
@@ -181,12 +181,12 @@ WARNED: Context = {
     "text": "Ban yen tam, minh se cuu ban. Nho bam vao hxxp",
     "segments": 2,
     "vnd": 1000,
-    "warnings": [
+    "cautions": [
         {"id": "promise", "words": ["yen tam", "se cuu"]},
         {"id": "recruiter", "words": ["http://viec-nhe.example.com"]},
     ],
 }
-TALK = [
+TALK: list[Context] = [
     {"author": "person", "name": None, "text": "cuu voi, em toi bi nhot o myanmar, hom qua ho danh no", "at": NOW - dt.timedelta(hours=2), "delivery": None},
     {"author": "bot", "name": None, "text": "Mình nghe đây. Nếu có người nhìn máy, nhắn THOAT, mình im ngay.\nỞ nước ngoài, gọi +84 981 84 84 84.", "at": NOW - dt.timedelta(hours=2), "delivery": "delivered"},
     {"author": "operator", "name": "Lan Anh", "text": "Mình là người trực. Lúc này bạn nhắn tin có tiện không?", "at": NOW - dt.timedelta(hours=1, minutes=55), "delivery": "sent"},
@@ -194,20 +194,19 @@ TALK = [
     {"author": "operator", "name": "Lan Anh", "text": "Em bạn còn giữ điện thoại riêng không?", "at": NOW - dt.timedelta(minutes=40), "delivery": "uncertain"},
     {"author": "operator", "name": "Lan Anh", "text": "Khi nào tiện bạn nhắn nhé.", "at": NOW - dt.timedelta(minutes=20), "delivery": "held"},
 ]  # fmt: skip
-TIMELINE = [
+TIMELINE: list[Context] = [
     {"at": NOW - dt.timedelta(minutes=30), "who": "Lan Anh", "kind": "note", "detail": "Mẹ ở nhà chưa biết chuyện, đừng gọi về nhà."},
     {"at": NOW - dt.timedelta(hours=1), "who": "Lan Anh", "kind": "claimed", "detail": None},
     {"at": NOW - dt.timedelta(hours=2), "who": "clock", "kind": "paged", "detail": None},
     {"at": NOW - dt.timedelta(hours=2), "who": "bot", "kind": "opened", "detail": "lời nhắn kể về nguy hiểm"},
 ]  # fmt: skip
-LINKED = [
-    {"reference": "Q9F6JA", "priority": "P2", "status": "open", "match": "phone", "opened_at": NOW, "readable": True},
+LINKED: list[Context] = [
+    {"reference": "Q9F6JA", "priority": "P2", "status": "open", "matches": ("phone", "link"), "readable": True},
     {
         "reference": "X2Y4ZK",
         "priority": "P3",
         "status": "closed",
-        "match": "company",
-        "opened_at": NOW,
+        "matches": ("company",),
         "readable": False,
     },
 ]
@@ -277,7 +276,7 @@ SETTINGS: Context = {
 }
 SECOND: Context = {
     "waiting": [
-        {"id": "r1", "kind": "pass_on", "asked_by": "Minh Tuấn", "asked_at": NOW, "reference": "K7M2QX", "priority": "P0", "reason": "Họ đang bị đánh, không trả lời được nữa.", "own": False},
+        {"id": "r1", "kind": "share_police", "asked_by": "Minh Tuấn", "asked_at": NOW, "reference": "K7M2QX", "priority": "P0", "reason": "Họ đang bị đánh, không trả lời được nữa.", "own": False},
         {"id": "r2", "kind": "reveal", "asked_by": "Lan Anh", "asked_at": NOW, "reference": "B4T9RW", "priority": "P0", "reason": "Cần gọi lại ngay.", "own": True},
     ],
     "decided": [{"kind": "reveal", "asked_by": "Lan Anh", "decided_by": "Minh Tuấn", "decided_at": NOW, "granted": True, "reference": "H2N8CV"}],
@@ -305,7 +304,7 @@ SHEET: Context = {
         "digest": "5d41402abc4b2a76b9719d911017c592" * 2,
     }
 }
-ERROR: Context = {"error": "conflict", "back": "/console/queue", "detail": "already_claimed"}
+ERROR: Context = {"error": "conflict", "back": "/console/queue", "detail": "taken"}
 
 NOBODY: Context = {"me": None}
 ENDED = {
@@ -332,8 +331,13 @@ PAGES: dict[str, tuple[str, str, Context]] = {
         "case",
         a_case(
             composer=a_composer(text="Bạn yên tâm, mình sẽ cứu bạn.", confirm="1", preview=WARNED),
-            state={"identity": "not_verified", "presence": "silent", "knock": None},
+            state={"identity": "not_verified", "presence": "here", "knock": None},
         ),
+    ),
+    "case-silent": (
+        "case.html",
+        "case",
+        a_case(can=EVERYTHING - {"talk", "ask"}, state={"identity": "known", "presence": "silent", "knock": None}),
     ),
     "case-away": (
         "case.html",

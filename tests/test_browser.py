@@ -362,7 +362,7 @@ def test_the_style_sheet_takes_every_colour_from_its_list() -> None:
 @pytest.fixture(scope="module")
 def server(classifier: EmbeddedClassifier, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The real server in a process of its own, on a free port, with an empty store; its address."""
-    _need_chromium()
+    need_chromium()
     home = tmp_path_factory.mktemp("server")
     shutil.copytree(ROOT / "var" / "model", home / "model")
     port = _free_port()
@@ -417,7 +417,7 @@ def _base(page: Page) -> str:
     return _BASES[page]
 
 
-def _need_chromium() -> None:
+def need_chromium() -> None:
     if not CHROMIUM.exists():
         reason = f"{CHROMIUM} is missing: apt-get install chromium"
         if on_ci():

@@ -1,14 +1,26 @@
 """The clocks of the queue: who is called when nobody claims, and what the person is told (S-28, S-29, S-10, S-03)."""
 
 import datetime as dt
+import itertools
 import json
 import logging
-from collections.abc import Iterator
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, Table, select, update
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Row, Table, event, select, update
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
 
 from bot import contacts
 from bot.content import Library
@@ -142,7 +154,7 @@ def test_s_28_a_cry_calls_one_after_the_other_and_then_everybody(line: Line) -> 
     """Called are: the first at once, the next after five minutes, everybody after ten; then nobody any more."""
     line.colleagues("An", "Binh", "Chi")
     line.case()
-    every_minute(line, 120)
+    every_minute(line, 40)
     assert line.calls() == [
         ("An", "telegram", 0),
         ("Binh", "telegram", 5),
@@ -164,7 +176,7 @@ def test_s_28_after_a_quarter_of_an_hour_the_person_is_told_once(line: Line) -> 
     line.case()
     every_minute(line, 14)
     assert line.told() == []
-    every_minute(line, 120)
+    every_minute(line, 40)
     (told,) = line.told()
     assert told == LIBRARY.say("nobody_came", "vi", "text")
     for number in ("113", "+84 981 84 84 84"):
@@ -178,7 +190,7 @@ def test_s_28_a_claim_ends_the_clock(line: Line, claimed: int, calls: int) -> No
     case_id = line.case()
     every_minute(line, claimed)
     line.claim(case_id, START + claimed * MINUTE)
-    every_minute(line, 120)
+    every_minute(line, 40)
     assert len(line.calls()) == calls
     assert line.told() == []
 
@@ -363,6 +375,17 @@ def test_a_way_that_fails_is_followed_by_the_next(line: Line, status: str) -> No
     ]  # fmt: skip
 
 
+def test_two_calls_of_one_look_go_to_two_people(line: Line) -> None:
+    """The first call has failed for good when the second is due: one person takes its place, and another gets the second."""
+    line.sends = False
+    line.colleagues("An", "Binh", "Chi")
+    line.case()
+    line.look(START)
+    line.fail("telegram")
+    line.look(START + 5 * MINUTE)
+    assert line.calls() == [("An", "telegram", 0), ("Binh", "telegram", 5), ("Chi", "telegram", 5)]
+
+
 def test_a_way_that_is_stuck_is_not_waited_for(line: Line) -> None:
     """A call that has not left after two minutes is tried by the next way; one that has left is not."""
     line.sends = False
@@ -535,3 +558,226 @@ def _leaving(line: Line, now: dt.datetime) -> list[str]:
     with line.database.begin() as connection:
         due = outbox.claim(connection, line.keyring, "telegram", owner="me", limit=9, speed=QUICK, now=now)
         return [one.message.text for one in due]
+
+
+# -- whatever happens --------------------------------------------------------------------------------------------------
+
+LADDERS = {  # what is due how many minutes after a clock began, where it is always open
+    "P0": {"page1": 0, "page2": 5, "page3": 10, "honest": 15},
+    "P1": {"page1": 0, "page2": 60},
+    "P2": {"page1": 24 * 60},
+}
+ACTIONS = st.one_of(
+    st.integers(0, 40).map(lambda minutes: ("wait", minutes)),
+    st.sampled_from([("look", 0), ("claim", 0), ("release", 0), ("raise", 0), ("wait", 24 * 60)]),
+)
+
+
+class Reference:
+    """What must have happened to one case, reckoned apart from the code."""
+
+    def __init__(self, priority: str, opened: dt.datetime) -> None:
+        self.priority = priority
+        self.opened = opened
+        self.round = 0
+        self.begun: dict[tuple[int, str], dt.datetime] = {}
+        self.steps: set[str] = set()
+        self.claimed = False
+
+    def look(self, now: dt.datetime) -> set[str]:
+        """The steps that this look must do."""
+        if self.claimed:
+            return set()
+        since = self.begun.setdefault((self.round, self.priority), now if self.begun else self.opened)
+        ladder = LADDERS[self.priority].items()
+        due = {f"{self.round}.{self.priority}.{name}" for name, minutes in ladder if now >= since + minutes * MINUTE}
+        new = due - self.steps
+        self.steps |= new
+        return new
+
+    def is_told(self, new: set[str], now: dt.datetime) -> bool:
+        since = self.begun.get((self.round, self.priority))
+        fresh = since is not None and now < since + 15 * MINUTE + clocks.TRUE_FOR
+        return fresh and any(name.endswith("honest") for name in new)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(priority=st.sampled_from(sorted(LADDERS)), actions=st.lists(ACTIONS, max_size=14))
+def test_s_28_no_step_is_missed_or_done_twice(line: Line, priority: str, actions: list[tuple[str, int]]) -> None:
+    """Whatever the order of looks, waits, claims, releases and raises: each step is done by the first look after it is due, once;
+    nothing is done while somebody has the case; and every call is the same few words."""
+    if not line.names:
+        line.colleagues("An", "Binh", "Chi")
+    now = START
+    case_id = line.case(priority=priority, address=Address("web", str(next(_numbers))), country="LA")
+    reference = Reference(priority, START)
+    for action, minutes in [*actions, ("look", 0), ("look", 0)]:
+        now += minutes * MINUTE
+        if action == "claim":
+            line.claim(case_id, now)
+            reference.claimed = True
+        elif action == "release" and reference.claimed:
+            line.release(case_id, now)
+            reference.claimed = False
+            reference.round += 1
+            reference.begun[reference.round, reference.priority] = now
+        elif action == "raise":
+            line.change(tables.cases, case_id, priority="P0")
+            reference.priority = "P0"
+        elif action == "look":
+            new = reference.look(now)
+            done = line.look(now)
+            assert bool(done.calls) == any("page" in name for name in new)
+            assert done.told == reference.is_told(new, now)
+    steps = {row.step for row in line.rows(tables.case_steps) if row.case_id == case_id}
+    assert {step for step in steps if step.count(".") == 2} == reference.steps
+    assert {line.text(row) for row in line.sent("page")} <= {SAID["vi"]}
+    line.change(tables.cases, case_id, status="closed")
+
+
+_numbers = itertools.count()
+
+
+def test_s_28_many_processes_do_each_step_once(line: Line) -> None:
+    """Four passes at the same moment, again and again, over ten cases: as many calls as one process would make."""
+    line.colleagues("An", "Binh")
+    for number in range(10):
+        line.case(address=Address("web", str(number)))
+    for minute in (0, 5, 10, 15):
+        with ThreadPoolExecutor(4) as together:
+            list(together.map(line.look, [START + minute * MINUTE] * 4))
+        line.look(START + minute * MINUTE)
+    calls = Counter(minute for _, _, minute in line.calls())
+    assert calls == {0: 10, 5: 10, 10: 20}
+    assert len(line.told()) == 10
+
+
+@pytest.mark.postgres
+def test_a_pass_waits_for_nobody_who_is_writing(postgres_database: str, tmp_path: Path) -> None:
+    """While a turn or a claim has the person or the case in hand, the pass goes on without them and comes back to them."""
+    database = open_database(postgres_database, tmp_path)
+    line = Line(database)
+    line.colleagues("An")
+    case_id = line.case()
+    person = Address("web", "someone")
+    for held in (
+        lambda turn: contacts.find(turn, line.keyring, person),
+        lambda turn: turn.execute(select(tables.cases).where(tables.cases.c.id == case_id).with_for_update()),
+    ):
+        with database.begin() as turn:
+            held(turn)
+            assert line.look(START) == Done()
+    assert line.look(START).calls == 1
+    database.close()
+
+
+# -- kill -9 -----------------------------------------------------------------------------------------------------------
+
+KILLS = 6
+UNTIL = 20  # minutes that the passes run over
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # the child opens a database of its own
+@pytest.mark.parametrize("seed", [1, 2])
+def test_s_28_passes_that_are_killed_leave_each_step_done_once(tmp_path: Path, seed: int) -> None:
+    """A process that runs passes is killed at random six times and begins anew; in the end everything stands there as if nothing
+    had been."""
+    random = Random(seed)
+    whole, killed = (_three_cases(tmp_path / name) for name in ("whole", "killed"))
+    _run_passes(tmp_path / "whole")
+    for _ in range(KILLS):
+        child = multiprocessing.get_context("fork").Process(target=_run_passes, args=(tmp_path / "killed",))
+        child.start()
+        time.sleep(random.uniform(0.02, 0.35))
+        child.kill()
+        child.join(30)
+    _run_passes(tmp_path / "killed")
+    assert _what_was_done(killed) == _what_was_done(whole)
+    for line in (whole, killed):
+        line.database.close()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(("place", "name"), [(outbox, "say"), (clocks, "_record"), (Engine, "commit")])
+def test_s_28_a_pass_that_is_killed_at_a_step_is_done_by_the_next(
+    tmp_path: Path, place: Any, name: str, moment: str
+) -> None:
+    """Killed between the step and its message: both are there or neither, and the next pass brings what is missing."""
+    killed = _three_cases(tmp_path / "killed")
+    child = multiprocessing.get_context("fork").Process(
+        target=_run_and_die, args=(tmp_path / "killed", place, name, moment)
+    )
+    child.start()
+    child.join(30)
+    assert child.exitcode == -signal.SIGKILL
+    _run_passes(tmp_path / "killed")
+    whole = _three_cases(tmp_path / "whole")
+    _run_passes(tmp_path / "whole")
+    assert _what_was_done(killed) == _what_was_done(whole)
+    for line in (whole, killed):
+        line.database.close()
+
+
+def _opened(home: Path) -> Line:
+    return Line(open_database(f"sqlite:///{home / 'banduong.db'}", home))
+
+
+def _three_cases(home: Path) -> Line:
+    line = _opened(home)
+    line.colleagues("An", "Binh")
+    for number, priority in enumerate(("P0", "P0", "P1")):
+        line.case(address=Address("web", str(number)), priority=priority, reference=f"CASE{number}")
+    return line
+
+
+def _run_passes(home: Path) -> None:
+    line = _opened(home)
+    every_minute(line, UNTIL)
+    line.database.close()
+
+
+def _run_and_die(home: Path, place: Any, name: str, moment: str) -> None:
+    """Dies at the third time that the step is done."""
+    line = _opened(home)
+    times = itertools.count(1)
+
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def commit(_connection: object) -> None:
+        if next(times) == 3:
+            if moment == "before":
+                die()
+            event.listen(Pool, "reset", die)  # when the connection goes back, right behind the commit
+
+    if name == "commit":
+        event.listen(Engine, "commit", commit)
+        every_minute(line, UNTIL)
+    real: Callable[..., Any] = getattr(place, name)
+
+    def last(*arguments: Any, **named: Any) -> Any:
+        dying = next(times) == 3
+        if dying and moment == "before":
+            die()
+        result = real(*arguments, **named)
+        if dying:
+            die()
+        return result
+
+    setattr(place, name, last)
+    every_minute(line, UNTIL)
+
+
+def _what_was_done(line: Line) -> Counter[tuple[str, ...]]:
+    """Steps and messages by the case's reference, without the ids that differ from one database to the other."""
+    references = {row.id: row.reference for row in line.rows(tables.cases)}
+    done = [(references[row.case_id], row.step) for row in line.rows(tables.case_steps)]
+    said = [(row.author, references[row.dedup.split(":")[1]], line.text(row)) for row in line.rows(tables.outbox)]
+    return Counter([*done, *said])

@@ -152,6 +152,13 @@ def _say(text: str) -> Callable[[Path], None]:
     return change
 
 
+def _prepare(text: str) -> Callable[[Path], None]:
+    def change(content: Path) -> None:
+        _edit(content / "console" / "replies.yml", lambda data: data["replies"][0]["text"].update(vi=text))
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -166,8 +173,10 @@ def _say(text: str) -> Callable[[Path], None]:
         (_say("Kính thưa quý khách, cảm ơn đã liên hệ"), "office"),
         (_say("Mình nói " + "rất là " * 30 + "dài"), "one thought a sentence"),
         (_say("Mình nghe {khong_co} rồi"), "khong_co"),
+        (_prepare("Bạn cứ chờ ở đó, bọn mình sẽ giải cứu bạn ra khỏi chỗ này"), "console/replies.yml: here"),
+        (_prepare("Mình nghe {khong_co} rồi"), "console/replies.yml: here"),
     ],
-    ids=["s_08_opening", "s_16_promise", "s_19_verdict", "s_17_order", "s_15_prying", "s_25_notice_111", "number", "shouting", "stiff", "long", "unknown"],
+    ids=["s_08_opening", "s_16_promise", "s_19_verdict", "s_17_order", "s_15_prying", "s_25_notice_111", "number", "shouting", "stiff", "long", "unknown", "s_16_prepared", "prepared_unknown"],
 )  # fmt: skip
 def test_a_rule_of_wording_can_fail(content: Path, change: Callable[[Path], None], told: str) -> None:
     """Each rule finds the text that breaks it."""

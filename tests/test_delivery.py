@@ -23,6 +23,7 @@ from bot.delivery.render import Rendered
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import StoreError
+from bot.jobs import purge
 from bot.messages import Address, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage, Refusal
 from bot.store import tables
 from bot.store.database import Database, new_id, open_database
@@ -84,6 +85,35 @@ def test_a_message_that_waited_too_long_is_dropped(database: Database) -> None:
     with database.begin() as connection:
         assert outbox.expire(connection, START + outbox.LIFE + SECOND) == 1
     assert states(database) == ["expired"]
+
+
+def test_what_is_said_unasked_is_said_once(database: Database) -> None:
+    """The same occasion again leaves nothing more, from whichever process; another one does."""
+    parts = [Rendered("one"), Rendered("two")]
+    assert [len(say(database, *parts, dedup=name)) for name in ("a", "a", "b")] == [2, 0, 2]
+    assert states(database) == ["queued"] * 4
+
+
+def test_what_is_said_unasked_waits_on_every_channel_and_not_for_ever(database: Database) -> None:
+    """On a page that fetches its replies it waits to be fetched; past its life it is over, also where nothing sends."""
+    (row_id,) = say(database, Rendered("hello"), channel="web", life=dt.timedelta(minutes=30))
+    assert states(database) == ["queued"]
+    purge(database, START + dt.timedelta(minutes=29), dt.timedelta(minutes=30))
+    assert states(database) == ["queued"]
+    purge(database, START + dt.timedelta(minutes=31), dt.timedelta(minutes=30))
+    assert states(database) == ["expired"]
+    assert len(row_id) == 32
+
+
+def test_an_address_that_is_out_of_reach_gets_no_call_either(database: Database) -> None:
+    """What the provider said of an address counts for calls to staff too: they go by another way."""
+    say(database, Rendered("call"), author="page")
+    with database.begin() as connection:
+        contact = contacts.find_or_create(connection, database.keyring, Address("telegram", "1"), START)
+        contacts.set_unreachable(connection, contact.id, START)
+    assert claim(database) == []
+    with database.begin() as connection:
+        assert outbox.cancel_waiting(connection, contact.id, "403", START) == 1
 
 
 # -- silence -----------------------------------------------------------------------------------------------------------
@@ -550,6 +580,22 @@ def queue(database: Database, chat: str, *texts: str, lane: Lane = Lane.REPLY, a
             repeat_note="(again)",
         )
     return contact
+
+
+def say(
+    database: Database,
+    *parts: Rendered,
+    dedup: str = "a",
+    channel: str = "telegram",
+    author: outbox.Author = "bot",
+    life: dt.timedelta = outbox.LIFE,
+) -> tuple[str, ...]:
+    with database.begin() as connection:
+        contact = contacts.find_or_create(connection, database.keyring, Address(channel, "1"), START)
+        return outbox.say(
+            connection, database.keyring, contact, parts,
+            dedup=dedup, author=author, lane=Lane.EMERGENCY, now=START, life=life,
+        )  # fmt: skip
 
 
 def claim(database: Database, *, owner: str = ME, speed: Pace = QUICK, now: dt.datetime = START) -> list[Due]:

@@ -200,9 +200,9 @@ def test_who_opens_a_sheet_again_is_written_down(story: Story) -> None:
     made = refer(story)
     story.does(handing_on.sheet, made.id, by=story.minh)
     with story.house.database.begin() as connection:
-        rows = audit.entries(connection, action="sheet_read")
+        rows = audit.entries(connection, audit.Wish(action="sheet_read"))
         assert [row.actor for row in rows] == [story.minh.id]
-        assert [row.actor for row in audit.entries(connection, action="referred")] == [story.lan.id]
+        assert [row.actor for row in audit.entries(connection, audit.Wish(action="referred"))] == [story.lan.id]
         assert audit.verify(connection, story.keyring).broken_at is None
 
 

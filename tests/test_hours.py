@@ -8,9 +8,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bot.app import App
+from bot.channels.base import CAPABILITIES
 from bot.config import EmailConfig, HotlineConfig
+from bot.conversation.desk import Settings
+from bot.conversation.openings import in_words
+from bot.conversation.policy import Policy
+from bot.delivery.render import render
 from bot.hours import ALL_DAY, ALWAYS, DAYS, MINUTES, Hours, read_week
-from bot.messages import VIETNAM
+from bot.letters import fold
+from bot.messages import VIETNAM, Reply
+from bot.rehearsal import Rehearsal
 
 OFFICE = read_week({"mon-fri": "08:00-11:30, 13:00-17:30", "sat": "08:00-12:00"})
 TET = frozenset(dt.date(2027, 2, day) for day in range(5, 12))  # Friday to Thursday
@@ -161,3 +169,73 @@ def test_what_cannot_work_is_refused(wrong: dict[str, object]) -> None:
 def test_mail_in_the_clear_stays_on_this_machine() -> None:
     """A mail server on this machine may be spoken to without TLS."""
     assert EmailConfig(host="localhost", sender="a@example.org", tls="none").port == 587
+
+
+# -- what the person hears ---------------------------------------------------------------------------------------------
+
+CRIES = (
+    "cuu em bi nhot o campuchia",
+    "cuu em dang bi nhot trong quan karaoke o binh duong",
+    "cuu con toi bi giu o myanmar, ho doi 100 trieu chuoc",
+    "cuu em voi em 15 tuoi bi nhot o campuchia",
+    "em muon chet qua",
+    "help me i am locked in a house in laos",
+)
+NIGHT = at(5, "23:30")  # a Friday
+
+
+@pytest.mark.parametrize(
+    ("opening", "vi", "en"),
+    [
+        (at(5, "23:45"), "11 giờ 45 đêm hôm nay", "11:45 pm today"),
+        (at(6, "08:00"), "8 giờ sáng mai", "8 am tomorrow"),
+        (at(8, "07:30"), "7 giờ rưỡi sáng thứ Hai", "7:30 am on Monday"),
+        (at(9, "13:05"), "1 giờ 05 chiều thứ Ba", "1:05 pm on Tuesday"),
+        (at(11, "11:00"), "11 giờ trưa thứ Năm", "11 am on Thursday"),
+        (at(12, "12:00"), "12 giờ trưa thứ Sáu, ngày 12 tháng 2", "12 pm on Friday, 12/2"),
+        (at(14, "19:30"), "7 giờ rưỡi tối Chủ nhật, ngày 14 tháng 2", "7:30 pm on Sunday, 14/2"),
+        (at(15, "00:00"), "12 giờ đêm thứ Hai, ngày 15 tháng 2", "12 am on Monday, 15/2"),
+    ],
+)
+def test_s_29_an_opening_is_said_in_words_of_the_village(opening: dt.datetime, vi: str, en: str, reader: App) -> None:
+    """The hour from one to twelve with its part of the day; the day as one says it on a Friday night."""
+    said = [in_words(reader.library, language, opening.astimezone(dt.UTC), NIGHT) for language in ("vi", "en")]
+    assert said == [vi, en]
+
+
+@pytest.mark.parametrize("time", ["07:59", "08:00", "11:29", "11:30", "17:30", "23:30"])
+def test_s_29_a_cry_is_told_the_truth_on_who_is_there(time: str, reader: App) -> None:
+    """In open hours that the person on duty is being told; else when they may read it; never both."""
+    now, hours = at(2, time), Hours(OFFICE, TET)
+    heard = _heard(reader, CRIES[0], now, hours)
+    opening = in_words(reader.library, "vi", hours.next_opening(now), now)
+    assert ("Mình đang báo người trực." in heard.text) == hours.is_open(now)
+    assert (f"{opening} mới đọc" in heard.text) == (not hours.is_open(now))
+    assert (fold(f"{opening} mới đọc") in _by_sms(heard)) == (not hours.is_open(now))
+    assert "+84 981 84 84 84" in heard.text
+
+
+def test_s_29_nobody_is_promised_hours_that_nobody_keeps(reader: App) -> None:
+    """Where the queue is not staffed at all, no opening is named, whatever the hours say."""
+    policy = Policy(reader.library, Settings(staffed=False, hours=Hours(OFFICE)))
+    _, turn = Rehearsal(reader.interpreter, policy).say(CRIES[0], NIGHT)
+    assert "chưa biết khi nào họ đọc" in turn.replies[-1].text
+
+
+@pytest.mark.parametrize("cry", CRIES)
+def test_s_29_a_cry_at_night_is_at_most_three_sms(cry: str, reader: App) -> None:
+    """With the longest opening there is (a date far away), and with the choices under it."""
+    far = Hours(OFFICE, frozenset(NIGHT.date() + dt.timedelta(days=day) for day in range(60)))
+    heard = _heard(reader, cry, NIGHT, far)
+    assert "thang 4" in _by_sms(heard) or "/4" in _by_sms(heard)
+    assert len(_by_sms(heard)) <= 459
+
+
+def _heard(reader: App, text: str, now: dt.datetime, hours: Hours) -> Reply:
+    policy = Policy(reader.library, Settings(staffed=True, hours=hours))
+    _, turn = Rehearsal(reader.interpreter, policy).say(text, now)
+    return turn.replies[-1]
+
+
+def _by_sms(reply: Reply) -> str:
+    return render(reply, CAPABILITIES["sms"]).text

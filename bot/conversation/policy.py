@@ -208,7 +208,7 @@ def hotline(desk: Desk) -> Turn | None:
 
 def relayed(desk: Desk) -> CaseExtended:
     """What the operator gets to read. A picture is not taken (S-15), but they hear that one came."""
-    facts = {"media": "not taken"} if desk.message.has_media else {}
+    facts = {"media": "not_taken"} if desk.message.has_media else {}
     if desk.reading.kind == "emergency":
         facts["priority"] = "P0"
     return CaseExtended(

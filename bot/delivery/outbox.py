@@ -732,7 +732,7 @@ def _opened(keyring: Keyring, row: Any, address: Address) -> OutboundMessage:
     clearing = Clearing(**body["clearing"]) if body.get("clearing") else None
     buttons, clear = tuple(body["buttons"]), tuple(body.get("clear", ()))
     note = body.get("repeat_note", "")
-    return OutboundMessage(address, body["text"], row.dedup, Lane(row.lane), buttons, clear, clearing, note)
+    return OutboundMessage(address, body["text"], row.dedup, Lane(row.lane), buttons, clear, clearing, note, row.author)
 
 
 def _body_of(message: OutboundMessage) -> str:

@@ -33,7 +33,7 @@ def held(
     case, contact = locked(connection, keyring, reference)
     if case.owner_id != operator.id and not operator.supervisor:
         raise CaseError("not_yours")
-    if case.status == "erased":
+    if case.status == "erased" or case.outcome == "withdrawn":
         raise CaseError("erased")
     return case, contact, keys.keys_of(connection, case.id, operator)
 

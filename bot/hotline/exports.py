@@ -4,7 +4,7 @@ import datetime as dt
 import io
 import json
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -20,7 +20,7 @@ from bot.hotline.claims import held
 from bot.hotline.handing_on import CaseFile, carries_number, file_of, ground_for, handoffs_of, record
 from bot.hotline.keys import CaseKeys, Operator
 from bot.hotline.papers import Paper
-from bot.hotline.reading import Words
+from bot.hotline.reading import CaseEvent, Words
 from bot.hours import working_days_later
 from bot.messages import VIETNAM
 from bot.store.crypto import Keyring
@@ -114,6 +114,13 @@ def asked(
     }
     add_event(connection, keyring, case, ACCESS_ASKED, PERSON, days, now)
     changed(connection, case, updated_at=now)
+
+
+def awaited(events: Sequence[CaseEvent]) -> bool:
+    """Whether the person has asked for their copy and not got it yet. `events` in order."""
+    return (
+        next((one.kind for one in reversed(events) if one.kind in (ACCESS_ASKED, ACCESS_ANSWERED)), "") == ACCESS_ASKED
+    )
 
 
 def for_the_person(

@@ -7,6 +7,7 @@ side has spoken for half an hour: somebody who writes at night must not meet sil
 
 import datetime as dt
 from collections.abc import Sequence
+from hashlib import sha256
 
 from sqlalchemy import Connection, func, select
 
@@ -36,14 +37,16 @@ def speak(
     text: str,
     rendered: Sequence[Rendered],
     now: dt.datetime,
+    message_id: str = "",
 ) -> Case:
-    """The owner's words to the person. CaseError: silent (they have left), away (too long ago), gone, not_yours, ended."""
+    """The owner's words to the person; the same words with the same `message_id` once. CaseError: silent (they have left), away (too long ago),
+    unreachable, gone, not_yours, ended."""
     case, contact, _ = owned(connection, keyring, operator, reference)
     contact = _reachable(case, contact)
     if case.heard_at is None or now - case.heard_at > TALK:
         raise CaseError("away")
     case = _take_line(connection, keyring, case, contact, operator, now)
-    _say(connection, keyring, case, contact, operator, text, rendered, now)
+    _say(connection, keyring, case, contact, operator, text, rendered, now, message_id=message_id)
     return case
 
 
@@ -150,9 +153,13 @@ def _say(
     rendered: Sequence[Rendered],
     now: dt.datetime,
     not_before: dt.datetime | None = None,
+    message_id: str = "",
 ) -> None:
+    press = f"{message_id[:36]}:{sha256(text.encode()).hexdigest()[:16]}" if message_id else new_id()
     ids = outbox.say(
         connection, keyring, contact, rendered,
-        dedup=f"h:{new_id()}", author="operator", lane=Lane.EMERGENCY, now=now, not_before=not_before,
+        dedup=f"h:{case.id}:{press}", author="operator", lane=Lane.EMERGENCY, now=now,
+        not_before=not_before,
     )  # fmt: skip
-    add_words(connection, keyring, case, operator.id, [text], now, outbox_id=ids[0])
+    if ids:
+        add_words(connection, keyring, case, operator.id, [text], now, outbox_id=ids[0])

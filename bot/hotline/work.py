@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, delete
 
 from bot import audit
 from bot.errors import CaseError
-from bot.hotline.cases import Case, add_clues, add_event, changed, code_lookup
+from bot.hotline import keys
+from bot.hotline.cases import Case, add_clues, add_event, changed, code_lookup, open_case_of
 from bot.hotline.claims import held, owned
 from bot.hotline.keys import Operator
 from bot.store.crypto import Keyring
@@ -117,14 +119,20 @@ def close(
     return changed(connection, case, **ended, updated_at=now)
 
 
-def reopen(connection: Connection, keyring: Keyring, operator: Operator, reference: str, now: dt.datetime) -> Case:
+def reopen(
+    connection: Connection, keyring: Keyring, operator: Operator, reference: str, reason: str, now: dt.datetime
+) -> Case:
     """Into the hands of whoever reopens it. Not where the person took it back, or has another open case."""
     case, contact, case_keys = held(connection, keyring, operator, reference)
     if case.status != "closed" or not case_keys:
         raise CaseError("erased" if case.outcome == "withdrawn" else "ended")
     if contact is None:
         raise CaseError("gone")
-    add_event(connection, keyring, case, "reopened", operator.id, {}, now)
+    if open_case_of(connection, keyring, contact):
+        raise CaseError("other_open")
+    generation, public = keys.narrow(connection, keyring, case.id, operator.id)
+    case = replace(case, generation=generation, public_key=public)
+    add_event(connection, keyring, case, "reopened", operator.id, {"text": reason.strip()[:LONGEST]}, now)
     again = {"status": "open", "outcome": None, "ended_at": None, "owner_id": operator.id, "claimed_at": now}
     return changed(connection, case, **again, updated_at=now)
 

@@ -7,6 +7,7 @@ after the other. A login that does not exist is counted like one that does.
 
 import datetime as dt
 import hmac
+import re
 import secrets
 import threading
 from collections import OrderedDict
@@ -27,6 +28,7 @@ SOURCE_FREE = 20  # of one network address, whatever the logins
 MOST_SOURCES = 10_000
 _MOST_MARKS = 8  # accounts that share a device
 _MARK = 32  # characters
+_NAME = re.compile(f"[0-9a-f]{{{_MARK}}}")
 
 
 def delay_after(failures: int, free: int = FREE) -> dt.timedelta:
@@ -76,11 +78,14 @@ class Device:
     name: str
     marks: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return "Device(…)"
+
     @classmethod
     def read(cls, cookie: str) -> "Device":
         """A new device where the cookie is missing or not ours in form."""
         name, *marks = cookie.split(".")[: _MOST_MARKS + 1]
-        return cls(name, tuple(marks)) if len(name) == _MARK and name.isalnum() else cls(secrets.token_hex(_MARK // 2))
+        return cls(name, tuple(marks)) if _NAME.fullmatch(name) else cls(secrets.token_hex(_MARK // 2))
 
     @property
     def cookie(self) -> str:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, DateTime, Table, create_engine, event, func, insert, select, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bot.errors import KeyringError, SchemaError, StoreError
 from bot.store import tables
@@ -47,6 +48,8 @@ class Database:
                 yield connection
         except DBAPIError as error:
             raise StoreError(_explain(error)) from None
+        except PoolTimeoutError:
+            raise StoreError("The database has more to do than it can: try again in a moment.") from None
 
     def checkpoint(self) -> None:
         """Empties SQLite's write-ahead log, so that deleted text does not linger there."""

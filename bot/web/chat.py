@@ -25,6 +25,7 @@ CHANNEL = "web"
 COOKIE = "banduong"
 MOST_BUBBLES = 30
 MOST_SESSIONS = 10_000
+LOOKS_PER_MINUTE = 30  # for news; the page asks every few seconds
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,15 @@ class Bubble:
 
 def chat_routes(house: App) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
-    pace = Pace(house.config.bot.web.messages_per_minute)
+    pace, asking = Pace(house.config.bot.web.messages_per_minute), Pace(LOOKS_PER_MINUTE)
     words = {language: page_words(house.library, "chat", language) for language in ("vi", "en")}
 
-    def page(request: Request, session: str, talk: list[Bubble], *, fragment: bool = False) -> HTMLResponse:
+    def page(
+        request: Request, session: str, talk: list[Bubble], *, waits: bool = False, first_new: int | None = None
+    ) -> HTMLResponse:
+        """`waits`: somebody on duty may write, so the page asks for news. `first_new`: the first bubble that was not there before."""
         language = language_of(request)
+        fragment = request.headers.get("x-part") == "talk"
         response = templates.TemplateResponse(
             request,
             "talk.html" if fragment else "chat.html",
@@ -50,6 +55,8 @@ def chat_routes(house: App) -> APIRouter:
                 "w": words[language],
                 "lang": language,
                 "talk": talk,
+                "waits": waits,
+                "first_new": first_new,
                 "sealed": _seal(house, session, talk),
                 "id": uuid.uuid4(),
                 "leave_to": house.config.bot.web.leave_to,
@@ -61,7 +68,18 @@ def chat_routes(house: App) -> APIRouter:
 
     @routes.get("/", response_class=HTMLResponse)
     def open_page(request: Request) -> HTMLResponse:
-        return page(request, _session(request), [])
+        heard, waits = _news(house, _session(request)) if COOKIE in request.cookies else ([], False)
+        return page(request, _session(request), heard, waits=waits)
+
+    @routes.post("/news", response_class=HTMLResponse)
+    def news(request: Request, talk: Annotated[str, Form()] = "") -> HTMLResponse:
+        """What somebody on duty has written meanwhile. Nothing here counts as a word of the person's."""
+        session = _session(request)
+        bubbles = _open(house, session, talk)
+        if asking.too_fast(session):
+            return page(request, session, bubbles, waits=True, first_new=len(bubbles))
+        heard, waits = _news(house, session)
+        return page(request, session, [*bubbles, *heard][-MOST_BUBBLES:], waits=waits, first_new=len(bubbles))
 
     @routes.post("/", response_class=HTMLResponse)
     async def write(
@@ -77,14 +95,15 @@ def chat_routes(house: App) -> APIRouter:
         label = _label(bubbles, number) if number else text
         if pace.too_fast(session):
             bubbles = _slowed(bubbles, house.library.say("too_fast", language_of(request), "text"))
-            return page(request, session, bubbles, fragment=request.headers.get("x-part") == "talk")
+            return page(request, session, bubbles)
         message = InboundMessage(
             Address(CHANNEL, session), _external_id(session, message_id), said, dt.datetime.now(dt.UTC)
         )
         replies = await _handle(house, message)
         heard = [Bubble("bot", reply.text, reply.buttons) for reply in replies]
-        bubbles = [*bubbles, *([Bubble("you", label)] if label.strip() else []), *heard][-MOST_BUBBLES:]
-        return page(request, session, bubbles, fragment=request.headers.get("x-part") == "talk")
+        written, waits = await run_in_threadpool(_news, house, session)
+        bubbles = [*bubbles, *([Bubble("you", label)] if label.strip() else []), *written, *heard][-MOST_BUBBLES:]
+        return page(request, session, bubbles, waits=waits)
 
     @routes.post("/leave")
     async def leave(request: Request) -> Response:
@@ -109,6 +128,11 @@ async def _handle(house: App, message: InboundMessage) -> tuple[OutboundMessage,
         return await run_in_threadpool(house.processor.handle, message, place)
     finally:
         arrivals.leave(place)
+
+
+def _news(house: App, session: str) -> tuple[list[Bubble], bool]:
+    written, waits = house.processor.news(Address(CHANNEL, session), dt.datetime.now(dt.UTC))
+    return [Bubble("person" if one.author == "operator" else "bot", one.text, one.buttons) for one in written], waits
 
 
 def _slowed(bubbles: list[Bubble], words: str) -> list[Bubble]:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -115,7 +115,9 @@ def _add_guards(site: FastAPI, house: App) -> None:
 
 
 def _refusal(request: Request, too_long: str) -> Response | None:
-    """Posts from other sites and bodies that are too large stop here."""
+    """Posts from other sites, bodies that are too large, and addresses with a character that no database takes stop here."""
+    if "\0" in unquote(f"{request.url.path}?{request.url.query}"):
+        return PlainTextResponse("", status_code=400)
     if request.method != "POST":
         return None
     site = request.headers.get("sec-fetch-site")

@@ -16,6 +16,7 @@ from bot.service import Service
 from bot.web.pages import create_site
 
 PURGE_EVERY = 60.0  # seconds
+FAREWELL = 3  # seconds for requests at hand when the server stops; open consoles' lines would never end by themselves
 
 log = logging.getLogger("banduong")
 
@@ -36,7 +37,11 @@ def run(house: App, *, host: str | None, port: int | None, send: bool, say: Call
         forgetting = threading.Thread(target=_forget, args=(house, stopping), daemon=True)
         forgetting.start()
         _announce(house, host, port, say)
-        server = uvicorn.Server(uvicorn.Config(site, log_level="warning", access_log=False, lifespan="off"))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                site, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=FAREWELL
+            )
+        )
         asyncio.run(_serve(server, listener, service))
     finally:
         stopping.set()

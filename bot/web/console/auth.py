@@ -16,20 +16,39 @@ from bot.staff.accounts import Account
 from bot.staff.entrance import Attempt, Entry, Refusal
 from bot.staff.sessions import Session
 from bot.web.console.account import account_routes
+from bot.web.console.case import case_routes
 from bot.web.console.handing import handing_routes
+from bot.web.console.live import live_routes
 from bot.web.console.people import people_routes
+from bot.web.console.queue import queue_routes
+from bot.web.console.rooms import room_routes
 from bot.web.console.second_factor import carried_secret, shown_secret
 from bot.web.console.security import HOME, Door, Turned, source_of, turn
+from bot.web.console.talking import talking_routes
 
 Field = Annotated[str, Form()]
-FIRST_PAGES = (("people.manage", "/console/people"), ("account.own", "/console/account"))
+FIRST_PAGES = (
+    ("queue.see", "/console/queue"),
+    ("people.manage", "/console/people"),
+    ("account.own", "/console/account"),
+)
+ROOMS = (
+    account_routes,
+    people_routes,
+    queue_routes,
+    case_routes,
+    talking_routes,
+    handing_routes,
+    room_routes,
+    live_routes,
+)
 
 
 def add_console(site: FastAPI, house: App) -> None:
     """All routes of the console. None is reached but safely, and none but the log-in and the welcome without a session."""
     door = Door(house)
     site.add_exception_handler(Turned, turn)
-    for make in (_first_page, _login_routes, _welcome_routes, account_routes, people_routes, handing_routes):
+    for make in (_first_page, _login_routes, _welcome_routes, *ROOMS):
         site.include_router(make(door), dependencies=[Depends(door.only_safely)], include_in_schema=False)
 
 

@@ -1,9 +1,8 @@
 """What the routes about cases share: who acts, the values of a page, and what happens when something cannot be done."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
@@ -20,7 +19,13 @@ from bot.web.console.shown import Shown
 QUEUE = "/console/queue"
 _STATUS = {"unknown": 404, "not_yours": 403, "no_yes": 403, "own_request": 403}
 
-Result = TypeVar("Result")
+Form = Mapping[str, str]
+
+
+async def read_form(request: Request) -> Form:
+    """The text fields of what was posted, without the one character that no database takes."""
+    form = (await request.form()).items()
+    return {name: value.replace("\0", "") for name, value in form if isinstance(value, str)}
 
 
 def operator_of(session: Session) -> Operator:

@@ -126,7 +126,7 @@ def _people(
 def _open_cases(connection: Connection) -> dict[str, int]:
     """Staff id -> how many cases would be without an owner."""
     query = select(cases.c.owner_id, func.count()).where(cases.c.status == "open").group_by(cases.c.owner_id)
-    return {owner: count for owner, count in connection.execute(query).tuples() if owner}
+    return {owner: count for owner, count in connection.execute(query) if owner}
 
 
 def _invited(door: Door, request: Request, session: Session, account: Account, code: str) -> Response:

@@ -1,6 +1,6 @@
 """The queue and one's own cases."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -45,7 +45,7 @@ def queue_routes(door: Door) -> APIRouter:
     return routes
 
 
-def _lines(desk: Desk, session: Session, show: str, q: str, page: int) -> dict[str, object]:
+def _lines(desk: Desk, session: Session, show: str, q: str, page: int) -> dict[str, Any]:
     """The rows of one page, and how many wait. Who sees the queue passes the keys of waiting cases on to new colleagues."""
     me = operator_of(session)
     within = desk.house.config.bot.hotline.claim_within

@@ -70,14 +70,22 @@ class SignedIn:
     async def __call__(self, request: Request) -> Session:
         session = await run_in_threadpool(self.door.session, request, by_person=self.by_person)
         if session is None:
-            raise Turned(_to_login(request))
-        if not self.door.house.library.permissions.allows(session.account.roles, self.permission):
+            raise Turned(self.door.once_more(request) or _to_login(request))
+        if not self._allows(session):
             raise Turned(self.door.refusal(request, "forbidden", session))
         if request.method in _UNSAFE:
             await self._check_form(request, session)
         if not (session.prepared or self.unprepared):
             raise Turned(RedirectResponse(CODES, status_code=303))
         return session
+
+    def still(self, request: Request) -> bool:
+        """Whether what has been open for a while may stay so."""
+        session = self.door.session(request, by_person=False)
+        return session is not None and self._allows(session)
+
+    def _allows(self, session: Session) -> bool:
+        return self.door.house.library.permissions.allows(session.account.roles, self.permission)
 
     async def _check_form(self, request: Request, session: Session) -> None:
         token = (await request.form()).get("csrf")
@@ -148,7 +156,7 @@ class Door:
         if session is None:
             return {"me": None, "account": None, "may": frozenset(), "csrf": "", "counts": {}}
         account = session.account
-        may = self.house.library.permissions.of(account.roles)
+        may = self.house.library.permissions.of(account.roles) if session.prepared else frozenset()
         with self.house.database.begin() as connection:
             counts = {
                 "p0": queue.waiting(connection)[0].count if "queue.see" in may else 0,
@@ -165,6 +173,12 @@ class Door:
         }
         csrf = session.form_token(self.house.database.keyring)
         return {"me": me, "account": account, "may": may, "csrf": csrf, "counts": counts}
+
+    def once_more(self, request: Request) -> Response | None:
+        """A link in another site's page, such as a web mail, comes without our strict cookie. A page of our own that asks again has it."""
+        if request.method != "GET" or request.headers.get("sec-fetch-site") != "cross-site":
+            return None
+        return self.page(request, "once_more", path=request.url.path)
 
     def refusal(self, request: Request, why: str, session: Session | None = None) -> Response:
         """403, with the reason in the words of `common`."""

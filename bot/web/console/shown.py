@@ -21,7 +21,7 @@ class Shown:
 
     def __init__(self, library: Library, language: str, now: dt.datetime, names: Mapping[str, str], me: str) -> None:
         self._library = library
-        self._language = language
+        self.language = language
         self._now = now
         self._names = names
         self._me = me
@@ -119,7 +119,7 @@ class Shown:
         return [
             {
                 "at": event.at,
-                "who": event.actor if event.actor in _NOT_PEOPLE else self.name(event.actor),
+                "who": self.actor(event.actor),
                 "kind": event.kind,
                 "detail": self._detail(event),
             }
@@ -131,19 +131,28 @@ class Shown:
     def name(self, staff_id: str | None) -> str | None:
         return self._names.get(staff_id, "?") if staff_id else None
 
+    def actor(self, actor: str) -> str | None:
+        """A colleague's name, or who else it was as the words `actors` call it."""
+        return actor if actor in _NOT_PEOPLE else self.name(actor)
+
+    def receiver(self, name: str) -> str:
+        """To whom something was handed on; whoever is no longer in content/receivers.yml by the id."""
+        known = self._library.receivers.get(name)
+        return known.name.in_language(self.language) if known else self._words()["receivers"].get(name, name)
+
     def country(self, code: str | None) -> str | None:
         known = self._library.countries.get(code or "")
-        return known.name.in_language(self._language) if known else None
+        return known.name.in_language(self.language) if known else None
 
     def flags(self, flags: Sequence[str]) -> list[str]:
         titles = self._library.red_flags
-        return [titles[flag].title.in_language(self._language) for flag in flags if flag in titles]
+        return [titles[flag].title.in_language(self.language) for flag in flags if flag in titles]
 
     def minutes(self, since: dt.datetime) -> int:
         return max(0, int((self._now - since).total_seconds() // 60))
 
     def _words(self) -> Mapping[str, Mapping[str, str]]:
-        return self._library.console(self._language)
+        return self._library.console(self.language)
 
     def _delivery(self, words: Words) -> str | None:
         if words.delivery == "cancelled":
@@ -155,12 +164,12 @@ class Shown:
         for form in self._library.forms.values():
             for one in form.questions:
                 if one.id == question:
-                    return one.ask.in_language(self._language)
+                    return one.ask.in_language(self.language)
         return self._words()["noticed"].get(question, question)
 
     def _answered(self, value: str) -> str:
         action = self._library.actions.get(value)
-        return action.in_language(self._language) if action else self._words()["noticed"].get(value, value)
+        return action.in_language(self.language) if action else self._words()["noticed"].get(value, value)
 
     def _detail(self, event: CaseEvent) -> str | None:
         """What an event says beside its kind, in words."""

@@ -9,6 +9,7 @@ async function send(event) {
   const form = event.target;
   const pressed = event.submitter && event.submitter.name === "number" ? event.submitter : null;
   event.preventDefault();
+  if (event.submitter?.closest(".news")) return news();
   const box = form.elements.text;
   if (sending || (!pressed && !box.value.trim())) return;
   const data = new URLSearchParams(new FormData(form));
@@ -62,8 +63,34 @@ function take(form, fresh) {
   const from = bubbles.map((one) => one.classList.contains("you")).lastIndexOf(true);
   show(...bubbles.slice(Math.max(from, 0)));
   document.getElementById("choices").replaceWith(fresh.getElementById("choices"));
+  renew(form, fresh);
+}
+
+function renew(form, fresh) {
   for (const name of ["talk", "id"]) form.elements[name].value = fresh.querySelector(`input[name=${name}]`).value;
   linkPhones(document.getElementById("talk"));
+  form.toggleAttribute("data-waits", fresh.getElementById("form").hasAttribute("data-waits"));
+}
+
+// What somebody on duty has written meanwhile. Asked only while the page is looked at and nothing is being sent.
+async function news() {
+  const form = document.getElementById("form");
+  if (!form || !form.hasAttribute("data-waits") || sending || document.hidden) return;
+  const data = new URLSearchParams({ talk: form.elements.talk.value });
+  try {
+    const answer = await fetch("/news" + location.search, { method: "POST", body: data, headers: { "X-Part": "talk" } });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const said = [...fresh.querySelectorAll("[data-new]")];
+    if (!sending && form.elements.talk.value === data.get("talk")) renew(form, fresh); // else something was sent meanwhile
+    if (!said.length) return;
+    document.getElementById("newest")?.removeAttribute("id");
+    show(...said);
+    linkPhones(document.getElementById("talk"));
+    said[0].scrollIntoView({ block: "nearest" });
+  } catch {
+    // no connection: the next look comes by itself
+  }
 }
 
 // The newest reply from its first line; below one's own words where they are short.
@@ -134,6 +161,7 @@ main.addEventListener("keydown", (event) => {
   }
 });
 linkPhones(document.getElementById("talk"));
+window.setInterval(news, 4000);
 
 // Leave: the page empties and goes at once, whatever the network does; the server forgets behind it.
 leave.addEventListener("click", (event) => {

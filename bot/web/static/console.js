@@ -40,9 +40,9 @@ function refresh(id) {
   }, 1000 + Math.random() * 500);
 }
 
-// A part in which somebody is typing or choosing stays as it is.
+// A part in which somebody is typing, choosing or moving stays as it is; talk and head are always renewed, and keep the focus by its id.
 function inUse(part) {
-  const busy = part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+  const busy = part.contains(document.activeElement) && !["talk", "case-head"].includes(part.id);
   const begun = part.id === "composer" && byId("text")?.value.trim();
   return busy || begun || [...part.querySelectorAll("textarea, input:not([type=hidden]), select")].some(changed);
 }
@@ -79,18 +79,24 @@ function toEnd() {
   if (log) log.scrollTop = log.scrollHeight;
 }
 
+let failing = ""; // the path of what could not be done, until it is done
+
 document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) window.location.assign("/console/login");
-  else if (!fromScript(event)) notice(byId("notice").dataset.failed);
+  else failed(event, "failed");
 });
-document.addEventListener("htmx:sendError", (event) => {
-  if (!fromScript(event)) notice(byId("notice").dataset.offline);
-});
+document.addEventListener("htmx:sendError", (event) => failed(event, "offline"));
 document.addEventListener("htmx:afterRequest", (event) => {
   leaving = false;
-  if (event.detail.successful) notice("");
+  if (event.detail.successful && event.detail.requestConfig.path === failing) notice("");
   if (!fromScript(event)) seen();
 });
+
+function failed(event, how) {
+  if (fromScript(event)) return;
+  failing = event.detail.requestConfig.path;
+  notice(byId("notice").dataset[how]);
+}
 
 function fromScript(event) {
   return Boolean(event.detail.requestConfig?.headers?.["X-Live"]);
@@ -297,7 +303,7 @@ function step(by) {
 }
 
 function claim() {
-  const place = document.activeElement.closest(".row") ?? byId("case");
+  const place = document.activeElement.closest(".row") ?? byId("case-head");
   place?.querySelector("form[data-claim]")?.requestSubmit();
 }
 

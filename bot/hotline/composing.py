@@ -1,0 +1,129 @@
+"""What an operator has typed, as it would leave: its form and price by SMS, and what to think over before it goes (S-11, S-12, S-16)."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from bot.channels.base import CAPABILITIES
+from bot.channels.sms_text import DoubtfulWord, SegmentSizes, doubtful_words, sms_text
+from bot.content import Library
+from bot.delivery.render import Rendered, parts
+from bot.hotline.cases import Case
+from bot.letters import fold
+from bot.messages import Reply
+from bot.store.crypto import Keyring
+from bot.store.tables import case_clues
+from bot.understanding.clues import clues_in
+
+LONGEST = 1400  # characters that leave at once: nine SMS
+LOCK_SCREEN = 40  # characters that a lock screen shows
+SHORTEST_NAME = 4  # letters of a word by which a case could be known
+_RULES = (("promise", "promises"), ("order", "orders"), ("verdict", "verdicts"), ("prying", "prying"))
+
+
+@dataclass(frozen=True)
+class Caution:
+    """`id` is a name of the group `warnings` of the console's words; `words` caused it."""
+
+    id: str
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`segments` and `vnd` are None where the text does not leave by SMS."""
+
+    text: str
+    segments: int | None
+    vnd: int | None
+    cautions: tuple[Caution, ...]
+
+
+@dataclass(frozen=True)
+class Price:
+    """Of one segment in VND, and how much a segment holds at the provider."""
+
+    vnd: int
+    sizes: SegmentSizes
+
+
+def rendered(text: str, channel: str) -> list[Rendered]:
+    """The messages in which a text leaves."""
+    return parts(Reply(text, text, name="operator"), CAPABILITIES[channel])
+
+
+def preview(
+    connection: Connection,
+    keyring: Keyring,
+    library: Library,
+    case: Case,
+    channel: str,
+    text: str,
+    known: Mapping[str, object],
+    price: Price,
+) -> Preview:
+    """`known`: the operator's summary, whose words would give the case away to somebody else."""
+    by_sms = CAPABILITIES[channel].sms
+    folded = sms_text(text, sizes=price.sizes)
+    cautions = [
+        *_wording(library, text),
+        *_recruiter(connection, keyring, case, text),
+        *(_facts(library, case, known, text) if case.paused_at else ()),
+        *(_misread(library, text) if by_sms else ()),
+    ]
+    if not by_sms:
+        return Preview(text, None, None, tuple(cautions))
+    return Preview(folded.text, folded.segments, folded.segments * price.vnd, tuple(cautions))
+
+
+def _wording(library: Library, text: str) -> Iterator[Caution]:
+    """The rules that bind the bot's own texts (content/policy/wording.yml)."""
+    plain = fold(text).lower()
+    for name, rule in _RULES:
+        if found := _matches(library.policy_words[rule], plain):
+            yield Caution(name, found)
+    if found := _matches(library.policy_words["revealing"], plain[:LOCK_SCREEN]):
+        yield Caution("opening", found)
+
+
+def _matches(patterns: Mapping[str, list[str]], plain: str) -> tuple[str, ...]:
+    found = (match[0] for one in (*patterns["vi"], *patterns["en"]) for match in re.finditer(one, plain))
+    return tuple(dict.fromkeys(words.strip() for words in found if words.strip()))
+
+
+def _recruiter(connection: Connection, keyring: Keyring, case: Case, text: str) -> Iterator[Caution]:
+    """A number, account, link or company that this case knows."""
+    theirs = set(connection.execute(select(case_clues.c.lookup).where(case_clues.c.case_id == case.id)).scalars())
+    found = [value for kind, value in clues_in([text]) if keyring.lookup(f"clue {kind}", value) in theirs]
+    if found:
+        yield Caution("recruiter", tuple(found))
+
+
+def _facts(library: Library, case: Case, known: Mapping[str, object], text: str) -> Iterator[Caution]:
+    """To somebody who may be another person: the place, and whatever the summary says."""
+    words = set(_words(text))
+    country = library.countries.get(case.facts.country or "")
+    places = (country.name.vi, country.name.en, *country.aliases, *country.towns) if country else ()
+    named = [place for place in places if f" {fold(place).lower()} " in f" {' '.join(_words(text))} "]
+    told = [
+        word for value in known.values() for word in _words(str(value)) if len(word) >= SHORTEST_NAME and word in words
+    ]
+    if found := tuple(dict.fromkeys([*named, *told])):
+        yield Caution("unverified", found)
+
+
+def _misread(library: Library, text: str) -> Iterator[Caution]:
+    known = [DoubtfulWord(word.id, word.written, word.note.vi) for word in library.ambiguous]
+    if found := doubtful_words(text, known):
+        yield Caution("ambiguous", tuple(f"{written} → {word.folded}" for written, word in found))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", fold(text).lower())
+
+
+def confirmation(text: str, cautions: Iterable[Caution], keyring: Keyring) -> str:
+    """What the form must send back to let this very text go in spite of these cautions."""
+    return keyring.lookup("confirm", f"{text}|{[one.id for one in cautions]}")[:16]
