@@ -31,6 +31,24 @@ _VERSION = text("SELECT version_num FROM alembic_version")
 _PROOF = "these keys belong to this database"
 
 
+class _Turn:
+    """A lock that says so where a thread would wait for itself."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+
+    def __enter__(self) -> None:
+        if self._holder == threading.get_ident():
+            raise RuntimeError("A transaction was begun inside another one.")
+        self._lock.acquire()
+        self._holder = threading.get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        self._holder = None
+        self._lock.release()
+
+
 class Database:
     """An open database of the right version, with the keys that belong to it."""
 
@@ -38,7 +56,7 @@ class Database:
         self.engine = engine
         self.keyring = keyring
         # SQLite has one writer. Threads that wait here go on at once; SQLite's own waiting sleeps ever longer.
-        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
+        self._turn = _Turn() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:

@@ -183,7 +183,7 @@ class Shown:
                 return " · ".join(filter(None, [ended, body.get("text")])) or None
             case "priority":
                 return " → ".join([body["from"], body["to"]]) + (f": {body['reason']}" if "reason" in body else "")
-            case "handed_over" | "assigned":
+            case "handed_over" | "assigned" | "paged":
                 return self.name(body.get("to"))
             case "asked" | "consent" | "refused":
                 return words["purposes"].get(body.get("purpose", ""))
