@@ -511,6 +511,10 @@ def check(
         out.print(
             "warning: content/policy/reporting.yml is not filled in; production will refuse to start (docs/deployer.md)"
         )
+    for channel in house.transfers_without_dossier:
+        out.print(
+            f"warning: {channel}: data go abroad and transfers: in config.yml names no dossier (docs/deployer.md)"
+        )
     errors = sum(problem.level == "error" for problem in problems)
     out.print(f"{len(house.library.answers)} answers, {errors} errors, {len(problems) - errors} warnings")
     if errors:
