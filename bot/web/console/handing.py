@@ -133,6 +133,7 @@ def shown_sheet(sheet: Sheet, shown: Shown, library: Library, language: str) -> 
         for one in content["earlier"]
     ]
     return {
+        "id": sheet.handoff.id,
         "reference": content["reference"],
         "receiver": _receiver(library, content["receiver"], language),
         "purpose": content["purpose"],

@@ -337,6 +337,9 @@ async function stay() {
 
 // -- the beginning -----------------------------------------------------------------------------------------------------
 
+const room = document.querySelector(".rooms [aria-current]");
+if (room) room.parentElement.scrollLeft = room.offsetLeft - (room.parentElement.clientWidth - room.offsetWidth) / 2; // on a phone the bar is wider than the screen
+
 if (document.body.hasAttribute("data-signed-in")) {
   seen();
   toEnd();
