@@ -92,16 +92,16 @@ def hidden(page: httpx.Response) -> Form:
 
 
 def console_routes(app: FastAPI) -> list[APIRoute]:
-    return [route for route in _routes(app.router) if route.path.startswith("/console")]
+    return [route for route in routes_of(app.router) if route.path.startswith("/console")]
 
 
-def _routes(router: Any) -> Iterator[APIRoute]:
+def routes_of(router: Any) -> Iterator[APIRoute]:
     """All routes, also those of the routers inside."""
     for route in router.routes:
         if isinstance(route, APIRoute):
             yield route
         elif inner := getattr(route, "original_router", None):
-            yield from _routes(inner)
+            yield from routes_of(inner)
 
 
 def guards(route: APIRoute) -> list[SignedIn]:
