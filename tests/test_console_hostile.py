@@ -39,7 +39,7 @@ ENDLESS = {
     "/console/login",
 }  # it never ends; it ends all others; it is slow by design
 RANDOMLY = settings(
-    max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+    max_examples=3, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
