@@ -2,20 +2,17 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
-from sqlalchemy import select
+from playwright.sync_api import expect
 
 from bot.app import App
-from bot.store import tables
 from bot.web.pages import create_site
-from tests.colleagues import PASSWORD, join
+from tests.colleagues import join
 from tests.console_site import served
 from tests.pdf_text import text_of
-from tests.walkers import PHONE, TOLD, Console, Street, Villager, street
+from tests.walkers import PHONE, TOLD, Console, Villager, street
 
 pytestmark = pytest.mark.browser
 
