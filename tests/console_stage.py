@@ -64,7 +64,7 @@ class Stage:
 
         @site.middleware("http")
         async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-            if not self.signed_in and request.url.path != "/console/login":
+            if not self.signed_in and request.url.path not in ("/console/login",):
                 return Response(status_code=401)
             response = await call_next(request)
             response.headers["Content-Security-Policy"] = POLICY
