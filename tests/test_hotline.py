@@ -385,7 +385,13 @@ def test_d_04_what_has_left_is_known_after_the_yes_was_taken_back(line: Hotline)
     case = line.claimed(line.consenting(), lan)
     with line.database.begin() as connection:
         for status in ("sent", "queued"):
-            row = {"case_id": case.id, "receiver": "x", "form": "webhook", "purpose": "help", "made_by": lan.id}
+            row: dict[str, object] = {
+                "case_id": case.id,
+                "receiver": "x",
+                "form": "webhook",
+                "purpose": "help",
+                "made_by": lan.id,
+            }
             row |= {"id": status, "consent_id": case.consent_id, "digest": "", "at": line.now, "status": status}
             connection.execute(insert(tables.handoffs).values(**row, sealed_body=b"words"))
     line.write("rút")
@@ -646,7 +652,7 @@ def test_a_copy_of_the_database_with_the_servers_keys_opens_no_words(quick: Hotl
     quick.do(work.note, lan, case, "khu nhà màu xanh")
     quick.speak(lan, case, "Minh day")
     quick.do(second.ask, lan, case, "reveal", "tính mạng đang nguy")
-    opened = {}
+    opened: dict[tuple[str, str], list[str | None]] = {}
     for table in tables.metadata.sorted_tables:
         for row in quick.rows(table):
             for name, value in row._mapping.items():

@@ -22,6 +22,7 @@ from bot.delivery import outbox
 from bot.delivery.outbox import Due
 from bot.errors import CaseError
 from bot.hotline import claims, colleagues, composing, keys, reach, reading, relay, second, work
+from bot.hotline.cases import read_row
 from bot.hotline.keys import Operator
 from bot.jobs import purge
 from bot.messages import VIETNAM, Address
@@ -525,7 +526,7 @@ class Machine(RuleBasedStateMachine):
     def _assert_reads(self, row: Any, case: Expected, one: Operator) -> None:
         with self.line.database.begin() as connection:
             held = keys.keys_of(connection, row.id, one)
-            real = claims.read_row(self.line.keyring, row)
+            real = read_row(self.line.keyring, row)
             events = [
                 event for event in reading.timeline(connection, real, held) if event.kind not in ("read", "revealed")
             ]
@@ -543,7 +544,7 @@ class Machine(RuleBasedStateMachine):
         for row in self.line.rows(tables.cases):
             case = self.cases[row.reference]
             with self.line.database.begin() as connection:
-                real = claims.read_row(self.line.keyring, row)
+                real = read_row(self.line.keyring, row)
                 ground = second.ground_of(connection, real, "share_111", self.line.now)
             granted = any(kind == "share_111" and until > self.line.now for kind, _, until in case.grants)
             allowed = "share_111" in case.yes or granted

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from sqlalchemy.engine import Engine
 
 from bot import audit
 from bot.app import App
+from bot.delivery import outbox
 from bot.errors import CaseError
-from bot.hotline import cases, claims, colleagues, keys, relay
+from bot.hotline import cases, claims, colleagues, keys
 from bot.hotline.cases import Case
 from bot.hotline.keys import Operator
 from bot.staff import accounts
@@ -66,7 +68,7 @@ def test_of_two_who_claim_at_once_one_gets_the_case(line: Hotline) -> None:
     people = [line.colleague(name) for name in ("lan", "mai")]
     for number in range(ROUNDS):
         case = line.crying(f"+8490200000{number}")
-        outcomes = at_once(*(lambda who=who, case=case: tried(line.claimed, case, who) for who in people))
+        outcomes = at_once(*(partial(tried, line.claimed, case, who) for who in people))
         assert sorted(outcomes) == ["done", "taken"]
         winner, loser = people if outcomes[0] == "done" else people[::-1]
         assert line.case(case.reference).owner_id == winner.id
@@ -105,9 +107,7 @@ def test_a_claim_and_the_persons_deletion_at_once(line: Hotline) -> None:
     for number in range(ROUNDS):
         who = f"+8490200000{number}"
         case = line.crying(who)
-        claimed, _ = at_once(
-            lambda case=case: tried(line.claimed, case, lan), lambda who=who: line.write("xóa", who=who)
-        )
+        claimed, _ = at_once(partial(tried, line.claimed, case, lan), partial(line.write, "xóa", who=who))
         assert claimed in ("done", "ended")
         assert line.case(case.reference).status == "erased"
     for table in (tables.case_keys, tables.case_events, tables.case_messages):
@@ -121,7 +121,7 @@ def test_a_turn_of_the_bot_and_the_operators_first_word_at_once(line: Hotline) -
     for number in range(ROUNDS):
         who = f"+8490200000{number}"
         case = line.claimed(line.crying(who), lan)
-        at_once(lambda case=case: line.speak(lan, case, "Minh day"), lambda who=who: line.write("alo", who=who))
+        at_once(partial(line.speak, lan, case, "Minh day"), partial(line.write, "alo", who=who))
         assert line.case(case.reference).relay_since is not None
         assert line.send() == ["Minh day"]
     proved(line)
@@ -141,7 +141,7 @@ def test_somebody_is_removed_while_people_write(line: Hotline) -> None:
             assert account
             colleagues.remove(connection, line.keyring, account, line.now, by="command line")
 
-    at_once(remove, *(lambda who=who: line.write("em đây", "alo", who=who) for who in people))
+    at_once(remove, *(partial(line.write, "em đây", "alo", who=who) for who in people))
     assert [case.owner_id for case in line.cases()] == [None] * ROUNDS
     assert all(line.holds(case, mai) for case in line.cases())
     proved(line)
@@ -156,7 +156,7 @@ STEPS: list[tuple[str, Any, str]] = [
     ("hand_over", keys, "share"),
     ("hand_over", keys, "narrow"),
     ("release", keys, "share_with_all"),
-    ("speak", relay.outbox, "say"),
+    ("speak", outbox, "say"),
     ("take_away", keys, "_renew"),
     ("claim", Engine, "commit"),
     ("hand_over", Engine, "commit"),
@@ -209,5 +209,5 @@ def _die(line: Hotline, job: str, case: Case, lan: Operator, mai: Operator, plac
     else:
         setattr(place, step, last)
         if (place, step) == (cases, "changed"):
-            claims.changed = last  # type: ignore[assignment]
+            setattr(claims, step, last)
     _do(line, job, case, lan, mai)
