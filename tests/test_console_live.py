@@ -199,6 +199,7 @@ def test_a_server_with_open_consoles_stops_when_it_is_told_to(tmp_path: Path, cl
         server.wait(PATIENCE)
     finally:
         server.kill()
+        server.wait()
 
 
 def _until_it_serves(port: int) -> str:

@@ -19,8 +19,8 @@ from tests.console_site import MINUTE, NUMBER, RECRUITER, Desk, Site, Town
 
 PROMISE, FACT, PLAIN_WORDS = (
     "Chúng tôi chắc chắn cứu bạn ra",
-    "Bạn còn ở Campuchia không?",
-    "Bạn cứ nhắn, tôi đang đọc đây",
+    "Vẫn ở Campuchia phải không?",
+    "Vâng, mình nghe",
 )
 RECRUITERS = f"Bạn gọi lại số {RECRUITER} đi"
 REASON = "nguy hiểm tính mạng, cần gọi ngay"
