@@ -238,7 +238,7 @@ def _values(
             "replies": texts.replies(desk.house.library, session.account.language, contact),
         },
         "number": typed.number,
-        **_actions(desk, connection, case, me, shown, held),
+        **_actions(desk, connection, case, me, shown, held, now),
     }
 
 
@@ -299,7 +299,7 @@ def _can(
 
 
 def _actions(
-    desk: Desk, connection: Connection, case: Case, me: Operator, shown: Shown, held: keys.CaseKeys
+    desk: Desk, connection: Connection, case: Case, me: Operator, shown: Shown, held: keys.CaseKeys, now: dt.datetime
 ) -> dict[str, Any]:
     loads = queue.loads(connection)
     colleagues = [
@@ -316,7 +316,7 @@ def _actions(
     return {
         "colleagues": colleagues,
         "consents": [
-            {"purpose": purpose, "state": _consent_state(connection, case, purpose), "at": None}
+            {"purpose": purpose, "state": _consent_state(connection, case, purpose, now), "at": None}
             for purpose in second.KINDS
         ],
         "receivers": [
@@ -326,7 +326,7 @@ def _actions(
                 "purpose": one.receiver.purpose,
                 "ready": not one.why_not,
             }
-            for one in handing_on.options(connection, case, desk.house.library.receivers.values())
+            for one in handing_on.options(connection, case, desk.house.library.receivers.values(), now)
         ],
         "handoffs": [
             {
@@ -351,7 +351,7 @@ def _actions(
     }
 
 
-def _consent_state(connection: Connection, case: Case, purpose: str) -> str:
-    if second.ground_of(connection, case, purpose):
+def _consent_state(connection: Connection, case: Case, purpose: str, now: dt.datetime) -> str:
+    if second.ground_of(connection, case, purpose, now):
         return "yes"
     return "asked" if case.asking == purpose else "none"
