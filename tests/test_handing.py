@@ -116,6 +116,15 @@ def test_d_07_without_a_yes_only_danger_to_life_granted_by_a_second_person(story
     assert sheet.content["reason"] == REASON
 
 
+def test_d_07_a_grant_holds_for_an_hour(story: Story) -> None:
+    """Danger to life is a matter of now: what was granted and not used is asked for again."""
+    story.granted("share_police")
+    story.now += HOUR
+    assert why_not(story, "vn_police") == "no_yes"
+    story.granted("share_police")
+    assert refer(story, "vn_police").form == "sheet"
+
+
 @pytest.mark.parametrize(
     ("receiver", "expected"), [("vn_111", ""), ("vn_police", ""), ("mofa_consular", ""), ("ngo_partner", "minor")]
 )
@@ -127,7 +136,7 @@ def test_d_08_about_a_minor_a_yes_leads_to_the_authorities_only(house: App, rece
     story.agrees(house.library.receivers[receiver].purpose)
     with house.database.begin() as connection:
         case = claims.held(connection, story.keyring, story.lan, story.reference)[0]
-        (option,) = handing_on.options(connection, case, [house.library.receivers[receiver]], house.clock())
+        (option,) = handing_on.options(connection, case, [house.library.receivers[receiver]], story.now)
     assert option.why_not == expected
     if expected:
         assert why_not(story, receiver) == expected
