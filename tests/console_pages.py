@@ -283,7 +283,7 @@ SECOND: Context = {
 }  # fmt: skip
 SHEET: Context = {
     "sheet": {
-        "id": "5f0c2d",
+        "id": "h1",
         "reference": "K7M2QX",
         "receiver": "Tổng đài 111",
         "purpose": "share_111",

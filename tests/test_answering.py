@@ -10,8 +10,7 @@ from bot.hotline.clocks import Done
 from bot.messages import Address
 from bot.store import tables
 from bot.testing import START
-from tests.test_clocks import MINUTE, Line, a_clock, line
-
+from tests.test_clocks import MINUTE, Line, a_clock
 
 
 class Talk(Line):

@@ -6,7 +6,7 @@ to a new pair. Two people hold the shares of a recovery key that is nowhere else
 keyring holds it until somebody can.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from bot.errors import KeyringError
 from bot.store import boxes
 from bot.store.boxes import KEY, new_pair, open_with, seal_to
 from bot.store.crypto import Keyring
+from bot.store.database import insert_unless_there
 from bot.store.tables import about, case_keys, cases, staff
 
 KEYRING, RECOVERY = "keyring", "recovery"
@@ -64,7 +65,7 @@ def _add_pair(
 
 def _give(connection: Connection, case_id: str, generation: int, holder: str, public: bytes, private: bytes) -> None:
     sealed = seal_to(public, private.hex(), _place(case_id, generation, holder))
-    connection.execute(insert(case_keys).values(_row(case_id, generation, holder, sealed)))
+    insert_unless_there(connection, case_keys, _row(case_id, generation, holder, sealed))
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -92,8 +93,7 @@ def keys_of_keyring(connection: Connection, keyring: Keyring, case_id: str) -> C
 
 def narrow(connection: Connection, keyring: Keyring, case_id: str, owner: str) -> tuple[int, bytes]:
     """From now on only the owner and the supervisors hold this case. The generation and public key of what is new."""
-    supervisors = _supervisors(connection)
-    people = {one: key for one, key in _workers(connection).items() if one == owner or one in supervisors}
+    people = _entitled(owner, _workers(connection), _supervisors(connection))
     keep = {*people, RECOVERY, KEYRING}
     connection.execute(delete(case_keys).where(case_keys.c.case_id == case_id, case_keys.c.holder.not_in(keep)))
     return _renew(connection, keyring, case_id, people)
@@ -129,9 +129,10 @@ def share_missing(connection: Connection, operator: Operator) -> int:
     How many keys."""
     given = 0
     for colleague in connection.execute(_ACTIVE.where(staff.c.lacks_keys)).all():
-        lacking = set(connection.execute(_lacking(colleague)).scalars())
-        shared = {case_id for case_id in lacking if share_one(connection, case_id, operator, colleague.id)}
-        if lacking == shared:
+        lacking = _lacking(colleague).order_by(cases.c.id).with_for_update()  # nobody claims them meanwhile
+        found = connection.execute(lacking).scalars().all()
+        shared = [case_id for case_id in found if share_one(connection, case_id, operator, colleague.id)]
+        if connection.execute(_lacking(colleague).limit(1)).first() is None:
             connection.execute(update(staff).where(staff.c.id == colleague.id).values(lacks_keys=False))
         given += len(shared)
     return given
@@ -144,15 +145,15 @@ def share_one(connection: Connection, case_id: str, operator: Operator, colleagu
 
 
 def _lacking(colleague: Any) -> Any:
-    """Open cases that this colleague should read and has no key of."""
+    """Open cases that this colleague should read, and of which somebody else holds a key that they have not."""
     theirs = or_(cases.c.owner_id == colleague.id, cases.c.owner_id.is_(None))
-    has_key = exists().where(
-        case_keys.c.case_id == cases.c.id,
-        case_keys.c.generation == cases.c.generation,
-        case_keys.c.holder == colleague.id,
+    own, other = case_keys.alias("own"), case_keys.alias("other")
+    has_it = exists().where(
+        own.c.case_id == other.c.case_id, own.c.generation == other.c.generation, own.c.holder == colleague.id
     )
+    lacks_one = exists().where(other.c.case_id == cases.c.id, other.c.holder.not_in([RECOVERY, KEYRING]), ~has_it)
     entitled = true() if SUPERVISOR in colleague.roles.split(",") else theirs
-    return select(cases.c.id).where(cases.c.status == "open", entitled, ~has_key)
+    return select(cases.c.id).where(cases.c.status == "open", entitled, lacks_one)
 
 
 def will_lack(connection: Connection, staff_id: str) -> None:
@@ -160,39 +161,45 @@ def will_lack(connection: Connection, staff_id: str) -> None:
     connection.execute(update(staff).where(staff.c.id == staff_id).values(lacks_keys=True))
 
 
+def everybody_may_lack(connection: Connection) -> None:
+    connection.execute(update(staff).where(staff.c.removed_at.is_(None)).values(lacks_keys=True))
+
+
 def adopt(connection: Connection, keyring: Keyring) -> int:
     """Hands the cases that only the keyring holds to those who work the queue, as soon as there is somebody. How many."""
-    workers = _workers(connection)
-    waiting = list(connection.execute(select(case_keys).where(case_keys.c.holder == KEYRING)).all()) if workers else []
-    for row in waiting:
-        private = _from_keyring(keyring, row)
-        for person, public in workers.items():
-            _give(connection, row.case_id, row.generation, person, public, private)
+    workers, supervisors = _workers(connection), _supervisors(connection)
+    waiting = select(case_keys, cases.c.owner_id).join(cases, cases.c.id == case_keys.c.case_id)
+    adopted = set()
+    for row in connection.execute(waiting.where(case_keys.c.holder == KEYRING)).all():
+        people = _entitled(row.owner_id, workers, supervisors)
+        if not people:
+            continue
         if recovery := recovery_key(connection, keyring):
-            _give_if_missing(connection, row, RECOVERY, recovery, private)
+            people[RECOVERY] = recovery
+        for person, public in people.items():
+            _give(connection, row.case_id, row.generation, person, public, _from_keyring(keyring, row))
         connection.execute(_exactly(row.case_id, row.generation, KEYRING))
-    return len({row.case_id for row in waiting})
+        adopted.add(row.case_id)
+    return len(adopted)
 
 
 def take_away(connection: Connection, keyring: Keyring, staff_id: str) -> int:
     """Somebody leaves: no case opens with their key any more, and what is new is sealed to other pairs. How many cases."""
-    held = list(
-        connection.execute(
-            select(cases.c.id, cases.c.owner_id).where(
-                cases.c.status == "open",
-                exists().where(case_keys.c.case_id == cases.c.id, case_keys.c.holder == staff_id),
-            )
-        ).all()
-    )
+    held = lock_cases_of(connection, staff_id)
     connection.execute(delete(case_keys).where(case_keys.c.holder == staff_id))
     people = {one: key for one, key in _workers(connection).items() if one != staff_id}
     supervisors = _supervisors(connection) - {staff_id}
     for row in held:
-        entitled = {
-            one: key for one, key in people.items() if row.owner_id is None or one in supervisors or one == row.owner_id
-        }
-        _renew(connection, keyring, row.id, entitled)
+        _renew(connection, keyring, row.id, _entitled(row.owner_id, people, supervisors))
     return len(held)
+
+
+def lock_cases_of(connection: Connection, staff_id: str) -> Sequence[Any]:
+    """The open cases that this person holds, for the rest of the transaction. Whoever changes many cases takes them before the
+    audit chain, as whoever changes one does."""
+    holds = exists().where(case_keys.c.case_id == cases.c.id, case_keys.c.holder == staff_id)
+    theirs = select(cases).where(cases.c.status == "open", or_(holds, cases.c.owner_id == staff_id))
+    return connection.execute(theirs.order_by(cases.c.id).with_for_update()).all()
 
 
 def shred(connection: Connection, case_id: str) -> None:
@@ -233,7 +240,7 @@ def recover(connection: Connection, keyring: Keyring, first: str, second: str, s
     for row in held:
         place = _place(row.case_id, row.generation, RECOVERY)
         private = bytes.fromhex(open_with(pair.private, row.sealed_key, place))
-        _give_if_missing(connection, row, staff_id, public, private)
+        _give(connection, row.case_id, row.generation, staff_id, public, private)
     return len({row.case_id for row in held})
 
 
@@ -269,9 +276,9 @@ _ACTIVE = select(staff.c.id, staff.c.roles, staff.c.public_key).where(
 )
 
 
-def _give_if_missing(connection: Connection, row: Any, holder: str, public: bytes, private: bytes) -> None:
-    if connection.execute(select(case_keys).where(*_is(row.case_id, row.generation, holder))).first() is None:
-        _give(connection, row.case_id, row.generation, holder, public, private)
+def _entitled(owner: str | None, workers: Mapping[str, bytes], supervisors: Collection[str]) -> dict[str, bytes]:
+    """Who may read a case: everybody while nobody has claimed it, then its owner and the supervisors."""
+    return {one: key for one, key in workers.items() if owner is None or one == owner or one in supervisors}
 
 
 def _from_keyring(keyring: Keyring, row: Any) -> bytes:
@@ -279,11 +286,9 @@ def _from_keyring(keyring: Keyring, row: Any) -> bytes:
 
 
 def _exactly(case_id: str, generation: int, holder: str) -> Any:
-    return delete(case_keys).where(*_is(case_id, generation, holder))
-
-
-def _is(case_id: str, generation: int, holder: str) -> tuple[Any, ...]:
-    return (case_keys.c.case_id == case_id, case_keys.c.generation == generation, case_keys.c.holder == holder)
+    return delete(case_keys).where(
+        case_keys.c.case_id == case_id, case_keys.c.generation == generation, case_keys.c.holder == holder
+    )
 
 
 def _row(case_id: str, generation: int, holder: str, sealed: bytes) -> dict[str, object]:

@@ -133,17 +133,20 @@ def ground_of(
     now: dt.datetime,
     bases: Collection[str] = ("consent", "emergency"),
 ) -> str | None:
-    """The id of the consent, or of the emergency granted within the hour, by which this may be passed on; None: it may not."""
+    """The id of the consent, or of the emergency granted within the hour, by which this may be passed on; None: it may not.
+    A yes that was given for a later case is none for this one."""
     if case.address_id is None:
         return None
     given = select(consents.c.id).where(
         consents.c.address_id == case.address_id,
         consents.c.purpose == purpose,
         consents.c.basis.in_(bases),
+        or_(consents.c.basis == "consent", consents.c.given_at > now - HOLDS),
         consents.c.withdrawn_at.is_(None),
         consents.c.given_at >= case.opened_at,
-        or_(consents.c.basis != "emergency", consents.c.given_at > now - HOLDS),
     )
+    if case.ended_at is not None:
+        given = given.where(consents.c.given_at <= case.ended_at)
     return connection.execute(given.order_by(consents.c.given_at.desc()).limit(1)).scalar()
 
 

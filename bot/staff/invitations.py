@@ -66,8 +66,8 @@ def invite(
 def _check(login: str, name: str) -> None:
     if not LOGIN.fullmatch(login):
         raise StaffError("bad_login", "A login has 3 to 30 lower-case letters, digits, dots or dashes.")
-    if not 0 < len(name.strip()) <= LONGEST_NAME:
-        raise StaffError("bad_name", f"Give a name of at most {LONGEST_NAME} characters.")
+    if not 0 < len(name.strip()) <= LONGEST_NAME or not name.isprintable():
+        raise StaffError("bad_name", f"Give a name of at most {LONGEST_NAME} characters that can be seen.")
 
 
 def _write(

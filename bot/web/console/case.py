@@ -299,7 +299,13 @@ def _can(
 
 
 def _actions(
-    desk: Desk, connection: Connection, case: Case, me: Operator, shown: Shown, held: keys.CaseKeys, now: dt.datetime
+    desk: Desk,
+    connection: Connection,
+    case: Case,
+    me: Operator,
+    shown: Shown,
+    held: keys.CaseKeys,
+    now: dt.datetime,
 ) -> dict[str, Any]:
     loads = queue.loads(connection)
     colleagues = [

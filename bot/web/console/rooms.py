@@ -2,7 +2,7 @@
 
 import datetime as dt
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
@@ -321,6 +321,6 @@ def _settings(desk: Desk, now: dt.datetime) -> dict[str, Any]:
         "keep_cases_days": hotline.keep_cases_days,
         "keep_words_hours": hotline.keep_words_hours,
         "channels": [{"name": name, "on": name in on} for name in ("telegram", "sms", "web", "email")],
-        "webhook": None,
+        "webhook": urlsplit(hotline.webhook.url).hostname if hotline.webhook else None,
         "reporting_set": not house.missing_reporting_policy(),
     }

@@ -42,7 +42,8 @@ function refresh(id) {
 
 // A part in which somebody is typing, choosing or moving stays as it is; talk and head are always renewed, and keep the focus by its id.
 function inUse(part) {
-  const busy = part.contains(document.activeElement) && !["talk", "case-head"].includes(part.id);
+  const at = document.activeElement;
+  const busy = part.contains(at) && !at.matches("summary") && !["talk", "case-head"].includes(part.id);
   const begun = part.id === "composer" && byId("text")?.value.trim();
   return busy || begun || [...part.querySelectorAll("textarea, input:not([type=hidden]), select")].some(changed);
 }
@@ -54,13 +55,26 @@ function changed(field) {
 }
 
 const opened = new Set();
+const stale = new Set(); // parts that stayed as they were
+let unfolding = ""; // the part on whose heading the focus is
 let atEnd = true;
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  if (inUse(event.detail.target)) event.detail.shouldSwap = false;
+  const part = event.detail.target;
+  stale.delete(part.id);
+  if (!inUse(part)) return;
+  event.detail.shouldSwap = false;
+  stale.add(part.id);
+});
+
+// Whoever leaves a part that stayed as it was finds it renewed.
+document.addEventListener("focusout", (event) => {
+  const part = event.target.closest("section[id]");
+  if (part && stale.has(part.id) && !part.contains(event.relatedTarget)) refresh("case");
 });
 
 document.addEventListener("htmx:beforeSwap", () => {
+  unfolding = document.activeElement.matches("summary") ? document.activeElement.parentElement.id : "";
   opened.clear();
   for (const one of document.querySelectorAll("details[id][open]")) opened.add(one.id);
   const log = document.querySelector(".log");
@@ -69,6 +83,7 @@ document.addEventListener("htmx:beforeSwap", () => {
 
 document.addEventListener("htmx:afterSettle", (event) => {
   for (const id of opened) if (byId(id)) byId(id).open = true;
+  if (unfolding && document.activeElement === document.body) byId(unfolding)?.querySelector("summary").focus({ preventScroll: true });
   if (atEnd) toEnd();
   count(Number(byId("queue")?.dataset.p0 ?? p0));
   if (event.detail.requestConfig?.path.endsWith("/send") && !document.querySelector("#composer [role=alert]")) byId("text")?.focus();
@@ -336,6 +351,9 @@ async function stay() {
 }
 
 // -- the beginning -----------------------------------------------------------------------------------------------------
+
+const room = document.querySelector(".rooms [aria-current]");
+if (room) room.parentElement.scrollLeft = room.offsetLeft - (room.parentElement.clientWidth - room.offsetWidth) / 2; // on a phone the bar is wider than the screen
 
 if (document.body.hasAttribute("data-signed-in")) {
   seen();
