@@ -209,7 +209,7 @@ def _values(
     keyring, me = desk.database.keyring, operator_of(session)
     events = reading.timeline(connection, case, held) if held else []
     within = desk.house.config.bot.hotline.claim_within
-    state = _state(desk, connection, keyring, session, case, contact, now)
+    state = _state(desk, connection, keyring, session, case, contact, now) | {"access": exports.awaited(events)}
     return {
         "case": shown.case(case, texts.channel_of(contact), case.opened_at + within[case.priority]),
         "can": _can(connection, case, me, state, now, desk.house.library.permissions.of(session.account.roles), events),

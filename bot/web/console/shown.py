@@ -8,6 +8,7 @@ from bot.content import Library
 from bot.hotline.cases import BOT, CLOCK, PERSON, Case
 from bot.hotline.queue import QueueRow, Waiting
 from bot.hotline.reading import CaseEvent, Words
+from bot.web.filters import day
 
 _DELIVERIES = {
     "queued": "queued", "claimed": "queued", "sending": "queued", "sent": "sent", "delivered": "delivered",
@@ -156,7 +157,7 @@ class Shown:
 
     def _delivery(self, words: Words) -> str | None:
         if words.delivery == "cancelled":
-            return "held" if words.error == "silent" else "failed"
+            return {"silent": "held", "called_off": "called_off"}.get(words.error or "", "failed")
         return _DELIVERIES.get(words.delivery) if words.delivery else None
 
     def _asked(self, question: str) -> str:
@@ -191,8 +192,15 @@ class Shown:
                 return ": ".join(filter(None, [words["requests"].get(body.get("kind", "")), body.get("reason")]))
             case "answer":
                 return "; ".join(f"{self._asked(name)} {self._answered(value)}" for name, value in body.items())
-            case "summary" | "clue" | "code_set" | "referred":
+            case "summary" | "clue" | "code_set":
                 return "; ".join(body.values()) or None
+            case "referred" | "exported" | "delivered" | "not_delivered":
+                told = [words["forms"].get(body.get("form", "")), words["bases"].get(body.get("basis", ""))]
+                return " · ".join(
+                    filter(None, [self.receiver(body["receiver"]) if "receiver" in body else None, *told])
+                )
+            case "access_asked":
+                return words["case"]["answer_by"].format(day=day(dt.date.fromisoformat(body["answer_by"])))
             case "reach":
                 return f"{body['start']}-{body['end']}"
             case "opened" | "joined":
