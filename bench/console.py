@@ -185,7 +185,7 @@ class Crew:
 def _long_audit(connection: Connection, keyring: Keyring, now: dt.datetime) -> None:
     """The chain as `audit.record` would write it, a thousand rows at a time."""
     end = audit.head(connection)
-    rows = []
+    rows, key = [], audit._key(keyring)
     for position in range(end.position + 1, AUDIT_ROWS + 1):
         row = {
             "position": position,
@@ -196,7 +196,7 @@ def _long_audit(connection: Connection, keyring: Keyring, now: dt.datetime) -> N
             "subject": None,
             "digest": "",
         }
-        end = audit.Head(position, audit._mac(keyring, row, end.mac))
+        end = audit.Head(position, audit._mac(key, row, end.mac))
         rows.append(row | {"mac": end.mac})
     connection.execute(insert(tables.audit), rows)
     connection.execute(update(tables.audit_head).values(position=end.position, mac=end.mac))
@@ -225,8 +225,8 @@ async def _listen(session: aiohttp.ClientSession, token: str, heard: list[float]
     async with session.get(f"{ADDRESS}/console/live", cookies={"console": token}, timeout=endless) as answer:
         assert answer.status == 200, answer.status
         async for line in answer.content:
-            if line.startswith(b"data: ") and json.loads(line[6:]).get("new") == "P0":
-                heard.append(time.perf_counter())
+            news = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+            heard += [time.perf_counter()] if news.get("new") == "P0" else []
 
 
 async def _write(session: aiohttp.ClientSession, fake: TelegramFake, secret: str) -> list[float]:

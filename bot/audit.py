@@ -10,7 +10,6 @@ import hmac
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -71,7 +70,7 @@ def record(
         "position": last.position + 1, "at": now, "actor": actor, "action": action, "case_id": case_id,
         "subject": subject, "digest": digest,
     }  # fmt: skip
-    mac = _mac(keyring, row, last.mac)
+    mac = _mac(_key(keyring), row, last.mac)
     connection.execute(insert(audit), {**row, "mac": mac})
     connection.execute(_MOVE_HEAD, {"position": last.position + 1, "mac": mac})
     return last.position + 1
@@ -83,13 +82,14 @@ def head(connection: Connection) -> Head:
 
 
 def verify(connection: Connection, keyring: Keyring, anchor: Head | None = None) -> Verdict:
-    """Reads the whole chain again. `anchor`: a head that was kept outside; the chain must still run through it."""
+    """Reads the whole chain again, in `Database.read`: so long nobody may be kept from writing, and nothing may come in between.
+    `anchor`: a head that was kept outside; the chain must still run through it."""
     start = connection.execute(select(audit_head).where(audit_head.c.name == _START)).first()
     before = Head(start.position, start.mac) if start else Head(0, "")
     seen_anchor = anchor is None or anchor.position <= before.position
-    rows = 0
+    rows, key = 0, _key(keyring)
     for row in _rows(connection, before.position):
-        expected = _mac(keyring, row._mapping, before.mac)
+        expected = _mac(key, row._mapping, before.mac)
         if row.position != before.position + 1 or not hmac.compare_digest(row.mac, expected):
             return Verdict(rows, before.position + 1, head(connection))
         before, rows = Head(row.position, row.mac), rows + 1
@@ -164,11 +164,15 @@ def _locked_head(connection: Connection) -> Head:
     return Head(row.position, row.mac)
 
 
-def _mac(keyring: Keyring, row: Any, before: str) -> str:
+def _key(keyring: Keyring) -> bytes:
+    return keyring.derived("audit").encode()
+
+
+def _mac(key: bytes, row: Any, before: str) -> str:
     at = utc(row["at"]).astimezone(dt.UTC).isoformat()
     fields = [row[name] for name in ("position", "actor", "action", "case_id", "subject", "digest")]
     written = json.dumps([before, at, *fields], ensure_ascii=False, separators=(",", ":"))
-    return hmac.new(keyring.derived("audit").encode(), written.encode(), sha256).hexdigest()
+    return hmac.digest(key, written.encode(), "sha256").hex()
 
 
 def _rows(connection: Connection, after: int) -> Iterator[Any]:
