@@ -50,7 +50,7 @@ SECONDS = 20
 CRY_EVERY = 25  # messages: two cries a second
 CRY = "cuu toi voi, ho nhot toi o campuchia, ho danh toi"
 OPEN_CASES, WORDS, AUDIT_ROWS = 10_000, 100, 100_000
-VIEWS = 30
+VIEWS = 15
 
 Rows = list[tuple[str, list[float], str]]
 
@@ -172,6 +172,7 @@ class Crew:
             own = {
                 "id": one,
                 "reference": one[:8].upper(),
+                "address_id": None,
                 "owner_id": None,
                 "claimed_at": None,
                 "sealed_facts": sealed,
