@@ -50,7 +50,7 @@ SECONDS = 20
 CRY_EVERY = 25  # messages: two cries a second
 CRY = "cuu toi voi, ho nhot toi o campuchia, ho danh toi"
 OPEN_CASES, WORDS, AUDIT_ROWS = 10_000, 100, 100_000
-VIEWS = 30
+VIEWS = 15
 
 Rows = list[tuple[str, list[float], str]]
 
@@ -172,6 +172,7 @@ class Crew:
             own = {
                 "id": one,
                 "reference": one[:8].upper(),
+                "address_id": None,
                 "owner_id": None,
                 "claimed_at": None,
                 "sealed_facts": sealed,
@@ -185,7 +186,7 @@ class Crew:
 def _long_audit(connection: Connection, keyring: Keyring, now: dt.datetime) -> None:
     """The chain as `audit.record` would write it, a thousand rows at a time."""
     end = audit.head(connection)
-    rows = []
+    rows, key = [], audit._key(keyring)
     for position in range(end.position + 1, AUDIT_ROWS + 1):
         row = {
             "position": position,
@@ -196,7 +197,7 @@ def _long_audit(connection: Connection, keyring: Keyring, now: dt.datetime) -> N
             "subject": None,
             "digest": "",
         }
-        end = audit.Head(position, audit._mac(keyring, row, end.mac))
+        end = audit.Head(position, audit._mac(key, row, end.mac))
         rows.append(row | {"mac": end.mac})
     connection.execute(insert(tables.audit), rows)
     connection.execute(update(tables.audit_head).values(position=end.position, mac=end.mac))
@@ -225,8 +226,8 @@ async def _listen(session: aiohttp.ClientSession, token: str, heard: list[float]
     async with session.get(f"{ADDRESS}/console/live", cookies={"console": token}, timeout=endless) as answer:
         assert answer.status == 200, answer.status
         async for line in answer.content:
-            if line.startswith(b"data: ") and json.loads(line[6:]).get("new") == "P0":
-                heard.append(time.perf_counter())
+            news = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+            heard += [time.perf_counter()] if news.get("new") == "P0" else []
 
 
 async def _write(session: aiohttp.ClientSession, fake: TelegramFake, secret: str) -> list[float]:

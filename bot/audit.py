@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -80,7 +79,7 @@ def record(
         "position": last.position + 1, "at": now, "actor": actor, "action": action, "case_id": case_id,
         "subject": subject, "digest": digest,
     }  # fmt: skip
-    mac = _mac(keyring, row, last.mac)
+    mac = _mac(_key(keyring), row, last.mac)
     connection.execute(insert(audit), {**row, "mac": mac})
     connection.execute(_MOVE_HEAD, {"position": last.position + 1, "mac": mac})
     return last.position + 1
@@ -96,13 +95,14 @@ def _named(connection: Connection, name: str) -> Head | None:
 
 
 def verify(connection: Connection, keyring: Keyring, anchor: Head | None = None) -> Verdict:
-    """Reads the whole chain again. `anchor`: a head that was kept outside; the chain must still run through it."""
-    end = head(connection)  # first: rows may be added while we read
+    """Reads the whole chain again, in `Database.read`: so long nobody may be kept from writing, and nothing may come in between.
+    `anchor`: a head that was kept outside; the chain must still run through it."""
+    end, key = head(connection), _key(keyring)  # the end first: rows may be added while we read
     start = _named(connection, _START)
     before, rows, begun = start or Head(0, ""), 0, start is None
     marks = {mark.position: mark.mac for mark in (anchor, end) if mark and mark.position > before.position}
     for row in _rows(connection, before.position):
-        expected = _mac(keyring, row._mapping, before.mac)
+        expected = _mac(key, row._mapping, before.mac)
         follows = row.position == before.position + 1 and hmac.compare_digest(row.mac, expected)
         if not follows or marks.pop(row.position, row.mac) != row.mac:
             return Verdict(rows, before.position + 1, end)
@@ -194,11 +194,15 @@ def _locked_head(connection: Connection) -> Head:
     return Head(row.position, row.mac)
 
 
-def _mac(keyring: Keyring, row: Any, before: str) -> str:
+def _key(keyring: Keyring) -> bytes:
+    return keyring.derived("audit").encode()
+
+
+def _mac(key: bytes, row: Any, before: str) -> str:
     at = utc(row["at"]).astimezone(dt.UTC).isoformat()
     fields = [row[name] for name in ("position", "actor", "action", "case_id", "subject", "digest")]
     written = json.dumps([before, at, *fields], ensure_ascii=False, separators=(",", ":"))
-    return hmac.new(keyring.derived("audit").encode(), written.encode(), sha256).hexdigest()
+    return hmac.digest(key, written.encode(), "sha256").hex()
 
 
 def _rows(connection: Connection, after: int) -> Iterator[Any]:

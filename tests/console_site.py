@@ -124,10 +124,12 @@ class Desk:
         self.token = hidden(self.browser.get("/console/account"))["csrf"]
 
     def get(self, path: str) -> httpx.Response:
-        return self.browser.get(path)
+        answer: httpx.Response = self.browser.get(path)
+        return answer
 
     def post(self, path: str, **form: Any) -> httpx.Response:
-        return self.browser.post(path, data={"csrf": self.token, **form})
+        answer: httpx.Response = self.browser.post(path, data={"csrf": self.token, **form})
+        return answer
 
     def live_cookie(self) -> dict[str, str]:
         """The same session, for a site that is served without https on this machine."""

@@ -24,7 +24,6 @@ from bot.config import load_config
 from bot.staff import sessions
 from bot.store.database import Database, open_database
 from bot.testing import FakeClock
-from bot.web.console import live
 from bot.web.console.desk import Desk as ConsoleDesk
 from bot.web.console.live import Bulletin
 from bot.web.console.security import Door
@@ -148,7 +147,7 @@ def test_nothing_is_passed_over_between_two_glances(town: Town, monkeypatch: pyt
     bulletin = Bulletin(ConsoleDesk(Door(town.house)))
     bulletin._position = bulletin._end()
     real = audit.since
-    monkeypatch.setattr(live.audit, "since", lambda *given: (real(*given), _noise(town))[0])
+    monkeypatch.setattr(audit, "since", lambda *given: (real(*given), _noise(town))[0])
     assert bulletin._since_last() == []
     monkeypatch.undo()
     assert [news.event for news in bulletin._since_last()] == ["case"]

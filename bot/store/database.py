@@ -28,6 +28,10 @@ _SERVER_CLOCK = select(func.clock_timestamp(type_=DateTime(timezone=True)))
 CLOCK_HOLDS = 5.0  # seconds for which the server's clock is reckoned on from a reading
 _CLOCKS: WeakKeyDictionary[Engine, tuple[float, dt.datetime]] = WeakKeyDictionary()
 _VERSION = text("SELECT version_num FROM alembic_version")
+_LOOKING: Mapping[str, Mapping[str, Any]] = {
+    "sqlite": {"looking": True},  # write-ahead log: what is read stays as it was when reading began
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
 _PROOF = "these keys belong to this database"
 
 
@@ -61,13 +65,16 @@ class Database:
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction: all of it is on disk afterwards, or none. StoreError says in a sentence what was in the way."""
-        try:
-            with self._turn, self.engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise StoreError(_explain(error)) from None
-        except PoolTimeoutError:
-            raise StoreError("The database has more to do than it can: try again in a moment.") from None
+        with _explained(), self._turn, self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """The store as it is at this moment, however long reading takes; nobody who writes waits for it. Nothing is written here."""
+        with _explained(), self.engine.connect() as connection:
+            looking = connection.execution_options(**_LOOKING[connection.dialect.name])
+            with looking.begin():
+                yield looking
 
     def checkpoint(self) -> None:
         """Empties SQLite's write-ahead log, so that deleted text does not linger there."""
@@ -219,8 +226,9 @@ def _sqlite_engine(engine: Engine) -> Engine:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN" if options.get("looking") else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -256,6 +264,16 @@ def _keyring_of(engine: Engine, path: Path) -> Keyring:
         else:
             keyring.open(proof, "about|proof|sealed_value")
     return keyring
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreError(_explain(error)) from None
+    except PoolTimeoutError:
+        raise StoreError("The database has more to do than it can: try again in a moment.") from None
 
 
 def _explain(error: DBAPIError) -> str:

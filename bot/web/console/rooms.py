@@ -229,8 +229,9 @@ def _add_audit(routes: APIRouter, desk: Desk) -> None:
         page: int = 1,
     ) -> Response:
         chosen = {"actor": actor, "action": action, "reference": reference, "since": since, "until": until}
-        with desk.begin() as (connection, keyring, now):
-            shown = desk.shown(connection, session, now)
+        keyring = desk.database.keyring
+        with desk.database.read() as connection:
+            shown = desk.shown(connection, session, desk.house.clock())
             verdict = audit.verify(connection, keyring)
             found, pages = _audit_rows(connection, chosen, page)
             names = {row.id: row.reference for row in connection.execute(select(cases.c.id, cases.c.reference))}
