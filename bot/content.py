@@ -158,10 +158,12 @@ class Sign(Entry):
 
 
 class AmbiguousWord(Entry):
-    """A word that may be misread without its marks (`id`): how it is written when it is meant, and what a reader may see."""
+    """A word that may be misread without its marks (`id`): how it is written when it is meant, which of these spellings everybody
+    reads right, and what a reader may see."""
 
     id: str
     written: tuple[str, ...]
+    everyday: tuple[str, ...] = ()
     note: Text
 
 

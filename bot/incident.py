@@ -27,7 +27,7 @@ TOUCHING = {  # count of the form -> the actions that it counts
     "leavings": ("referred", "exported", "access_answered"),
     "tries": ("login_tried",),
 }
-FILLED_IN_BY_HAND = ("what", "how", "keys_out", "harm", "done", "tell_people", "contact", "lawyer", "sent")
+FILLED_IN_BY_HAND = ("what", "how", "secrets", "harm", "done", "tell_people", "contact", "lawyer", "sent")
 _NOBODY = {"bot", "person", "clock", "command line", "stranger"}
 
 

@@ -181,6 +181,7 @@ WARNED: Context = {
     "text": "Ban yen tam, minh se cuu ban. Nho bam vao hxxp",
     "segments": 2,
     "vnd": 1000,
+    "grave": True,
     "cautions": [
         {"id": "promise", "words": ["yen tam", "se cuu"]},
         {"id": "recruiter", "words": ["http://viec-nhe.example.com"]},

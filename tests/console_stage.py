@@ -111,7 +111,7 @@ class Stage:
             assert "x-live" not in request.headers, "the person sends this, not the script"
             self.posted.append(("send", {"text": text, "confirm": confirm}))
             shown = _preview(text)
-            if shown["warnings"] and not confirm:
+            if shown["grave"] and not confirm:
                 return self._case(text=text, preview=shown, confirm="1")
             said = {"author": "operator", "name": "Lan Anh", "text": text, "at": pages.NOW, "delivery": "queued"}
             self.talk.append(said)
@@ -136,7 +136,7 @@ class Stage:
 
 def _preview(text: str) -> dict[str, Any]:
     warnings = [{"id": "promise", "words": ["se cuu"]}] if "sẽ cứu" in text else []
-    return {"text": text, "segments": 1, "vnd": 500, "warnings": warnings}
+    return {"text": text, "segments": 1, "vnd": 500, "cautions": warnings, "grave": bool(warnings)}
 
 
 @contextmanager

@@ -40,6 +40,11 @@ class Preview:
     vnd: int | None
     cautions: tuple[Caution, ...]
 
+    @property
+    def grave(self) -> bool:
+        """Whether it needs a second press. A word that may be misread is only shown: a warning at every message is read by nobody."""
+        return any(one.id != "ambiguous" for one in self.cautions)
+
 
 @dataclass(frozen=True)
 class Price:
@@ -115,7 +120,10 @@ def _facts(library: Library, case: Case, known: Mapping[str, object], text: str)
 
 
 def _misread(library: Library, text: str) -> Iterator[Caution]:
-    known = [DoubtfulWord(word.id, word.written, word.note.vi) for word in library.ambiguous]
+    known = [
+        DoubtfulWord(word.id, tuple(one for one in word.written if one not in word.everyday), word.note.vi)
+        for word in library.ambiguous
+    ]
     if found := doubtful_words(text, known):
         yield Caution("ambiguous", tuple(f"{written} → {word.folded}" for written, word in found))
 

@@ -62,10 +62,19 @@ let atEnd = true;
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const part = event.detail.target;
   stale.delete(part.id);
+  if (part.id === "composer") mayWrite(event.detail.fragment.querySelector("#send"));
   if (!inUse(part)) return;
   event.detail.shouldSwap = false;
   stale.add(part.id);
 });
+
+// The person has left, or is back: a draft stays, and cannot be sent meanwhile; an empty box goes.
+function mayWrite(allowed) {
+  const send = byId("send");
+  if (!send) return;
+  send.disabled = !allowed;
+  if (!allowed && document.activeElement === byId("text") && !byId("text").value.trim()) document.activeElement.blur();
+}
 
 // Whoever leaves a part that stayed as it was finds it renewed.
 document.addEventListener("focusout", (event) => {
@@ -98,19 +107,24 @@ let failing = ""; // the path of what could not be done, until it is done
 
 document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) window.location.assign("/console/login");
-  else failed(event, "failed");
+  else failed(event, whyNot(event.detail.xhr) || byId("notice").dataset.failed);
 });
-document.addEventListener("htmx:sendError", (event) => failed(event, "offline"));
+document.addEventListener("htmx:sendError", (event) => failed(event, byId("notice").dataset.offline));
 document.addEventListener("htmx:afterRequest", (event) => {
   leaving = false;
   if (event.detail.successful && event.detail.requestConfig.path === failing) notice("");
   if (!fromScript(event)) seen();
 });
 
-function failed(event, how) {
+// What the server's page says about it.
+function whyNot(answer) {
+  return new DOMParser().parseFromString(answer.responseText, "text/html").getElementById("why")?.textContent;
+}
+
+function failed(event, words) {
   if (fromScript(event)) return;
   failing = event.detail.requestConfig.path;
-  notice(byId("notice").dataset[how]);
+  notice(words);
 }
 
 function fromScript(event) {
@@ -132,7 +146,7 @@ function connect() {
 }
 
 function found() {
-  if (tries) for (const id of ["queue", "case"]) refresh(id); // whatever happened meanwhile
+  for (const id of ["queue", "case"]) refresh(id); // whatever happened meanwhile, or between the page and its line
   tries = 0;
   window.clearInterval(polling);
   polling = 0;
