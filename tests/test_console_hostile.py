@@ -211,7 +211,7 @@ def _person_says(town: Town, text: str) -> None:
         contact = contacts.find_or_create(connection, database.keyring, Address("sms", NUMBER), now)
         case = cases.open_case_of(connection, database.keyring, contact)
         assert case
-        cases.extend_case(connection, database.keyring, case, CaseExtended((text,), {"asked": text}), now)
+        cases.extend_case(connection, database.keyring, case, contact, CaseExtended((text,), {"asked": text}), now)
 
 
 def _sent(town: Town) -> int:
