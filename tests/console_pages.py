@@ -371,7 +371,7 @@ PAGES: dict[str, tuple[str, str, Context]] = {
         "audit",
         {**AUDIT, "chain": {"whole": False, "broken_at": 1203, "checked": 1202}, "head": None},
     ),
-    "audit-empty": ("audit.html", "audit", {**AUDIT, "rows": []}),
+    "audit-empty": ("audit.html", "audit", {**AUDIT, "rows": [], "chain": None}),
     "settings": ("settings.html", "settings", SETTINGS),
     "settings-bare": (
         "settings.html",
