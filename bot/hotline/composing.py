@@ -41,11 +41,6 @@ class Preview:
     cautions: tuple[Caution, ...]
 
     @property
-    def grave(self) -> tuple[Caution, ...]:
-        """What asks for a second press. A word that could be misread without its marks is only pointed out: most texts have one."""
-        return tuple(one for one in self.cautions if one.id != "ambiguous")
-
-    @property
     def grave(self) -> bool:
         """Whether it needs a second press. A word that may be misread is only shown: a warning at every message is read by nobody."""
         return any(one.id != "ambiguous" for one in self.cautions)

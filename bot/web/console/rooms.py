@@ -227,7 +227,7 @@ def _add_audit(routes: APIRouter, desk: Desk) -> None:
         since: str = "",
         until: str = "",
         page: int = 1,
-        check: bool = False,
+        check: str = "",
     ) -> Response:
         """`check`: the whole chain is proved too, which takes seconds where it is long."""
         chosen = {"actor": actor, "action": action, "reference": reference, "since": since, "until": until}

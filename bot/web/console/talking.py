@@ -70,7 +70,7 @@ def _sent_or_warned(desk: Desk, session: Session, reference: str, form: Form) ->
         me = operator_of(session)
         case, contact, held = claims.owned(connection, keyring, me, reference)
         seen = _preview(desk, connection, keyring, case, contact, held, text)
-        needed = composing.confirmation(text, seen.grave, keyring)
+        needed = composing.confirmation(text, seen.cautions, keyring)
         if seen.grave and form.get("confirm") != needed:
             return Typed(text, seen, needed, message_id=_message_id(form))
         leaving = composing.rendered(text, texts.channel_of(contact))
