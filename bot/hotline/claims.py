@@ -9,7 +9,7 @@ from bot import contacts
 from bot.contacts import Contact
 from bot.errors import CaseError
 from bot.hotline import clocks, keys
-from bot.hotline.cases import Case, add_event, changed, read_row
+from bot.hotline.cases import Case, add_event, changed, to_write
 from bot.hotline.keys import CaseKeys, Operator
 from bot.store.crypto import Keyring
 from bot.store.tables import cases, staff
@@ -22,7 +22,7 @@ def locked(connection: Connection, keyring: Keyring, reference: str) -> tuple[Ca
     if row is None:
         raise CaseError("unknown")
     contact = contacts.lock(connection, keyring, row.address_id) if row.address_id else None
-    case = read_row(keyring, connection.execute(by_reference.with_for_update()).one())
+    case = to_write(connection, keyring, connection.execute(by_reference.with_for_update()).one())
     return case, contact if case.address_id else None
 
 
@@ -71,7 +71,7 @@ def release(connection: Connection, keyring: Keyring, operator: Operator, refere
     if case.owner_id is None or case.status != "open":
         raise CaseError("ended")
     add_event(connection, keyring, case, "released", operator.id, {}, now)
-    keys.share_with_all(connection, case.id, case_keys)
+    keys.share_with_all(connection, keyring, case.id, case_keys)
     clocks.restart(connection, case.id, now)
     return changed(connection, case, owner_id=None, claimed_at=None, relay_since=None, asking=None, updated_at=now)
 
@@ -96,7 +96,7 @@ def hand_over(
     if to == case.owner_id or not works_cases(connection, to):
         raise CaseError("no_such_colleague")
     kind = "handed_over" if case.owner_id == operator.id else "assigned"
-    keys.share(connection, case.id, case_keys, [to])
+    keys.share(connection, keyring, case.id, case_keys, [to])
     case = changed(connection, case, owner_id=to, claimed_at=now, asking=None, updated_at=now)
     return _told(connection, keyring, case, kind, operator, to, now)
 
