@@ -30,6 +30,7 @@ from bot.messages import Address
 from bot.store import rotation, tables
 from bot.store.crypto import Keyring, add_key, create_keyring, drop_old_keys, load_keyring
 from bot.store.database import Database, open_database
+from bot.store.presence import changing_keys
 from bot.store.rotation import Outcome, counts, rotate
 from bot.store.seals import BY_KEYRING, TO_PEOPLE, Seal
 from bot.testing import START
@@ -180,7 +181,7 @@ def test_two_rotations_at_once_do_not_lose_a_key(sqlite_house: App) -> None:
     """The second is refused in one sentence and adds nothing."""
     home = sqlite_house.config.home
     _ = sqlite_house.database
-    with rotation.changing_keys(home), pytest.raises(StoreError, match="being changed already"):
+    with changing_keys(home), pytest.raises(StoreError, match="being changed already"):
         _rotate(sqlite_house)
     assert len(_keyring(sqlite_house).keys) == 1
     assert _rotate(sqlite_house).left == 0
