@@ -339,10 +339,13 @@ def _entitled(connection: Connection, keyring: Keyring, owner: str | None) -> di
 
 
 def _proven_workers(connection: Connection, keyring: Keyring) -> list[Any]:
-    workers = [row for row in connection.execute(_ACTIVE).all() if WORKERS & set(row.roles.split(","))]
-    proven = [row for row in workers if key_is_proven(keyring, row)]
-    for row in workers:
-        if row not in proven:
+    proven = []
+    for row in connection.execute(_ACTIVE).all():
+        if not WORKERS & set(row.roles.split(",")):
+            continue
+        if key_is_proven(keyring, row):
+            proven.append(row)
+        else:
             _tell(connection, keyring, "key_refused", subject=row.id)
     return proven
 

@@ -42,6 +42,7 @@ class Keyring:
     def __init__(self, keys: Mapping[str, bytes], current: str, pepper: bytes, path: Path | None = None) -> None:
         self._ring = _Ring(dict(keys), current)
         self.pepper = pepper
+        self._proving = self.derived("proof").encode()
         self._path = path
         self._stamp = _stamp(path)
 
@@ -99,7 +100,7 @@ class Keyring:
 
     def proof(self, text: str) -> str:
         """A digest that nobody can make without these keys: it shows later that `text` was written by us."""
-        return hmac.new(self.derived("proof").encode(), text.encode(), sha256).hexdigest()
+        return hmac.new(self._proving, text.encode(), sha256).hexdigest()
 
     def proves(self, proof: str | None, text: str) -> bool:
         """Whether `proof` was made of this text."""
