@@ -562,7 +562,7 @@ def test_the_cases_of_somebody_who_leaves_are_in_the_queue_again(line: Hotline, 
     assert not line.holds(case, lan)
     assert line.write("alo chị ơi")  # the bot answers
     with line.database.begin() as connection:
-        keys.share_missing(connection, chief)
+        keys.share_missing(connection, line.keyring, chief)
     line.claimed(case, mai)
     assert all(event.body is not None for event in line.timeline(case, mai))
     assert HELD in [one.text for one in line.words(case, mai)]
@@ -579,8 +579,8 @@ def test_a_colleague_who_joins_later_gets_what_waits_and_nothing_that_is_claimed
         keys.take_away(connection, line.keyring, leaving.id)  # a second generation, which mai holds at once
     assert line.holds(waiting, mai)
     with line.database.begin() as connection:
-        assert keys.share_missing(connection, lan) == 1
-        assert keys.share_missing(connection, lan) == 0
+        assert keys.share_missing(connection, line.keyring, lan) == 1
+        assert keys.share_missing(connection, line.keyring, lan) == 0
     assert not line.holds(taken, mai)
     line.claimed(waiting, mai)
     assert [one.text for one in line.words(waiting, mai)] == [HELD]
@@ -625,9 +625,9 @@ def test_the_recovery_key_opens_everything_and_one_share_nothing(line: Hotline) 
     first, last = shares
     for wrong in ((first, first), (first, last[:-1] + ("0" if last[-1] != "0" else "1")), (first, ""), ("x", last)):
         with pytest.raises(KeyringError), line.database.begin() as connection:
-            keys.recover(connection, line.keyring, *wrong, mai.id)
+            keys.recover(connection, line.keyring, wrong, mai.id, line.now, by="command line")
     with line.database.begin() as connection:
-        assert keys.recover(connection, line.keyring, last.lower(), first, mai.id) == 1
+        assert keys.recover(connection, line.keyring, (last.lower(), first), mai.id, line.now, by="command line") == 1
     assert all(event.body is not None for event in line.timeline(case, mai))
     assert [one.text for one in line.words(case, mai)] == [HELD]
 

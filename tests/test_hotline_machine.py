@@ -386,7 +386,7 @@ class Machine(RuleBasedStateMachine):
             account = accounts.find(connection, self.line.keyring, one.id)
             assert account
             colleagues.remove(connection, self.line.keyring, account, self.line.now, by="command line")
-            keys.share_missing(connection, self.chief)
+            keys.share_missing(connection, self.line.keyring, self.chief)
         for case in self.cases.values():
             if case.owner == one.id and case.status == "open":
                 case.owner = None
@@ -400,7 +400,7 @@ class Machine(RuleBasedStateMachine):
         self.staff.append(one)
         with self.line.database.begin() as connection:
             keys.will_lack(connection, one.id)
-            keys.share_missing(connection, self.chief)
+            keys.share_missing(connection, self.line.keyring, self.chief)
 
     def _owner_or(self, case: Expected, number: int, owner: bool) -> Operator:
         return next((one for one in [self.chief, *self.staff] if owner and one.id == case.owner), self._who(number))

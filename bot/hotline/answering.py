@@ -17,7 +17,7 @@ from bot.conversation.replies import Speaker
 from bot.delivery import outbox
 from bot.delivery.render import parts
 from bot.hotline import paging, relay
-from bot.hotline.cases import CLOCK, PERSON, Case, add_event, read_row
+from bot.hotline.cases import CLOCK, PERSON, Case, add_event, to_write
 from bot.hotline.clocks import Clock, Done, nobody_came
 from bot.hotline.paging import Colleague
 from bot.messages import Lane
@@ -101,7 +101,7 @@ def _look_at(
     row = connection.execute(locked).first() if contact else None
     if contact is None or row is None or unanswered_since(connection, case_id) != since:
         return
-    wait = Wait(read_row(keyring, row), contact, since)
+    wait = Wait(to_write(connection, keyring, row), contact, since)
     if now - since >= HONEST_AFTER:
         _tell(connection, keyring, clock, wait, now, done)
     elif now - since >= EVERYBODY_AFTER:

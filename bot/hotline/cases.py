@@ -90,11 +90,23 @@ class Case:
 def open_case_of(connection: Connection, keyring: Keyring, contact: Contact) -> Case | None:
     """The person's open case. Whoever calls holds the lock of their address."""
     row = connection.execute(_OPEN, {"person": contact.id}).first()
-    return read_row(keyring, row) if row else None
+    return to_write(connection, keyring, row) if row else None
+
+
+def to_write(connection: Connection, keyring: Keyring, row: Any) -> Case:
+    """A case into which something may be written. Where somebody has put another public key there, it first gets a new one:
+    what the person writes goes to nobody else, and is not lost."""
+    case = read_row(keyring, row)
+    if case.public_key or case.status == "erased":
+        return case
+    generation, public = keys.mend(connection, keyring, row)
+    return replace(case, generation=generation, public_key=public)
 
 
 def read_row(keyring: Keyring, row: Any) -> Case:
+    """`public_key` is empty, so that nothing can be sealed to it, where it is not the one that we wrote."""
     fields = dict(row._mapping)
+    fields["public_key"] = row.public_key if keys.is_proven(keyring, row) else b""
     values = {name: fields[name] for name in Case.__dataclass_fields__ if name != "facts"}
     moments = {name: utc(value) for name, value in values.items() if isinstance(value, dt.datetime)}
     return Case(**{**values, **moments, "facts": _facts(keyring, row)})
@@ -165,8 +177,7 @@ def _insert(
         "updated_at": now,
     }
     connection.execute(insert(cases).values(row))  # first: its keys refer to it
-    public = keys.new_case_key(connection, keyring, case_id)
-    connection.execute(update(cases).where(cases.c.id == case_id).values(public_key=public))
+    keys.new_case_key(connection, keyring, case_id)
     return read_row(keyring, connection.execute(select(cases).where(cases.c.id == case_id)).one())
 
 

@@ -9,7 +9,7 @@ from bot import contacts
 from bot.contacts import Contact
 from bot.errors import CaseError
 from bot.hotline import clocks, keys
-from bot.hotline.cases import Case, add_event, call_off, changed, read_row
+from bot.hotline.cases import Case, add_event, call_off, changed, to_write
 from bot.hotline.keys import CaseKeys, Operator
 from bot.store.crypto import Keyring
 from bot.store.tables import cases, staff
@@ -22,7 +22,7 @@ def locked(connection: Connection, keyring: Keyring, reference: str) -> tuple[Ca
     if row is None:
         raise CaseError("unknown")
     contact = contacts.lock(connection, keyring, row.address_id) if row.address_id else None
-    case = read_row(keyring, connection.execute(by_reference.with_for_update()).one())
+    case = to_write(connection, keyring, connection.execute(by_reference.with_for_update()).one())
     return case, contact if case.address_id else None
 
 
@@ -74,7 +74,7 @@ def release(connection: Connection, keyring: Keyring, operator: Operator, refere
     if not case_keys:
         raise CaseError("no_key")  # nobody could claim it then
     add_event(connection, keyring, case, "released", operator.id, {}, now)
-    keys.share_with_all(connection, case.id, case_keys)
+    keys.share_with_all(connection, keyring, case.id, case_keys)
     call_off(connection, case, now)
     clocks.restart(connection, case.id, now)
     return changed(connection, case, owner_id=None, claimed_at=None, relay_since=None, asking=None, updated_at=now)
@@ -102,14 +102,15 @@ def hand_over(
     if not case_keys:
         raise CaseError("no_key")
     kind = "handed_over" if case.owner_id == operator.id else "assigned"
-    keys.share(connection, case.id, case_keys, [to])
+    keys.share(connection, keyring, case.id, case_keys, [to])
     case = changed(connection, case, owner_id=to, claimed_at=now, asking=None, updated_at=now)
     return _told(connection, keyring, case, kind, operator, to, now)
 
 
 def let_go(connection: Connection, keyring: Keyring, staff_id: str, now: dt.datetime, *, by: str) -> None:
     """Somebody leaves: what was in their hands is in the queue again, and the bot speaks. Their keys are the caller's to take."""
-    theirs = [read_row(keyring, row) for row in keys.lock_cases_of(connection, staff_id) if row.owner_id == staff_id]
+    held_now = keys.lock_cases_of(connection, staff_id)
+    theirs = [to_write(connection, keyring, row) for row in held_now if row.owner_id == staff_id]
     for case in theirs:
         add_event(connection, keyring, case, "released", by, {}, now)
         call_off(connection, case, now)

@@ -27,7 +27,7 @@ from bot.conversation.replies import Speaker
 from bot.delivery import outbox
 from bot.delivery.render import parts, render
 from bot.hotline import paging
-from bot.hotline.cases import CLOCK, add_event, read_row
+from bot.hotline.cases import CLOCK, add_event, to_write
 from bot.hotline.paging import Colleague, Exchange
 from bot.hours import Hours
 from bot.messages import VIETNAM, Lane, Reply
@@ -269,7 +269,7 @@ class _Case:
         return heard
 
     def _write_down(self, kind: str, body: Mapping[str, object]) -> None:
-        case = read_row(self.at.keyring, self.case)
+        case = to_write(self.at.db, self.at.keyring, self.case)
         add_event(self.at.db, self.at.keyring, case, kind, CLOCK, body, self.at.now)
 
     def _follow_up(self, name: str, who: str | None) -> None:

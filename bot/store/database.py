@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from bot.errors import KeyringError, SchemaError, StoreError
 from bot.store import tables
 from bot.store.crypto import Keyring, create_keyring, load_keyring
+from bot.store.presence import Presence
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 log = logging.getLogger("banduong")
@@ -56,9 +57,10 @@ class _Turn:
 class Database:
     """An open database of the right version, with the keys that belong to it."""
 
-    def __init__(self, engine: Engine, keyring: Keyring) -> None:
+    def __init__(self, engine: Engine, keyring: Keyring, presence: Presence | None = None) -> None:
         self.engine = engine
         self.keyring = keyring
+        self._presence = presence
         # SQLite has one writer. Threads that wait here go on at once; SQLite's own waiting sleeps ever longer.
         self._turn = _Turn() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
 
@@ -85,20 +87,28 @@ class Database:
             except DBAPIError as error:  # the work itself is committed; the next checkpoint empties the log
                 log.warning("the write-ahead log could not be emptied: %s", _explain(error))
 
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Meanwhile nobody else on this machine has this house open. StoreError where somebody has."""
+        return self._presence.alone() if self._presence else contextlib.nullcontext()
+
     def close(self) -> None:
         self.engine.dispose()
+        if self._presence:
+            self._presence.close()
 
 
 def open_database(url: str, home: Path) -> Database:
     """Opens (and on first use creates) the database, brings it to this version, and proves the keys."""
     _prepare_home(home)
     engine = _engine(url)
+    presence = Presence(home)  # before the keys are read: afterwards none of them is taken away
     try:
         path = home / "keyring.json"
         upgrade(engine, load_keyring(path))
-        return Database(engine, _keyring_of(engine, path))
+        return Database(engine, _keyring_of(engine, path), presence)
     except Exception as error:
         engine.dispose()
+        presence.close()
         if isinstance(error, DBAPIError):
             raise StoreError(_explain(error)) from None
         if isinstance(error, SQLAlchemyError):
