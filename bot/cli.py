@@ -446,18 +446,27 @@ def keys_rotate(
     from bot.store import rotation
 
     house = _house(context)
+    before = house.database.keyring.current
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("sealing")
-        outcome = rotation.rotate(
-            house.database,
-            house.config.home,
-            lambda done, total: progress.update(task, completed=done, total=total),
-            drop_old=drop_old,
-        )
-    with house.database.begin() as connection:
-        action = "keys_dropped" if outcome.dropped else "keys_rotated"
-        audit.record(connection, house.database.keyring, actor=BY, action=action, now=house.clock())
+        try:
+            outcome = rotation.rotate(
+                house.database,
+                house.config.home,
+                lambda done, total: progress.update(task, completed=done, total=total),
+                drop_old=drop_old,
+            )
+        finally:  # also where the old keys had to stay
+            if house.database.keyring.current != before:
+                _record_keys(house, "keys_rotated")
+    if outcome.dropped:
+        _record_keys(house, "keys_dropped")
     _print_outcome(outcome)
+
+
+def _record_keys(house: App, action: str) -> None:
+    with house.database.begin() as connection:
+        audit.record(connection, house.database.keyring, actor=BY, action=action, now=house.clock())
 
 
 def _print_outcome(outcome: "Outcome") -> None:

@@ -261,6 +261,21 @@ def test_who_holds_nothing_of_a_case_cannot_give_it_to_the_recovery_key(house: A
     assert _lacking(house) == 1
 
 
+def test_a_damaged_key_does_not_close_the_queue(house: App) -> None:
+    """Where one case's key does not open, the others still get the recovery key, and no error stops the page."""
+    _recovery(house)
+    (lan,) = _colleagues(house, "Lan")
+    for name in ("one", "two"):
+        house.processor.handle(message(HELD, to=name))
+    _renewed(house)
+    with house.database.begin() as connection:
+        spoilt = connection.execute(select(tables.case_keys.c.case_id).limit(1)).scalar_one()
+        here = tables.case_keys.c.case_id == spoilt
+        connection.execute(update(tables.case_keys).where(here).values(sealed_key=b"x" * 60))
+        assert keys.share_missing(connection, house.database.keyring, lan) == 1
+    assert _lacking(house) == 1
+
+
 def test_the_recovery_key_of_a_case_that_waits_in_the_keyring_is_made_when_somebody_comes(house: App) -> None:
     """While nobody has an account, the keyring holds a case; who joins takes it over, and the new recovery key too."""
     _recovery(house)

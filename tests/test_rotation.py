@@ -143,6 +143,9 @@ def test_a_value_that_no_key_opens_is_left_and_told(sqlite_house: App) -> None:
     with sqlite_house.database.begin() as connection:
         assert connection.execute(select(column).where(tables.addresses.c.id == spoilt)).scalar_one() == broken
     assert len(_keyring(sqlite_house).keys) == 2
+    again = _rotate(sqlite_house)
+    assert (again.resumed, again.unreadable) == (False, 1)
+    assert again.key != outcome.key
 
 
 # -- beside others -----------------------------------------------------------------------------------------------------
@@ -203,6 +206,19 @@ def test_a_new_key_leaves_the_file_private_and_whole(tmp_path: Path) -> None:
     assert (kept.current, kept.pepper) == (name, made.pepper)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["keyring.json"]
+
+
+def test_a_link_to_the_keyring_stays_a_link(tmp_path: Path) -> None:
+    """Where the file lies on another disk, the new key is written there."""
+    (tmp_path / "safe").mkdir()
+    create_keyring(tmp_path / "safe" / "keyring.json")
+    link = tmp_path / "keyring.json"
+    link.symlink_to(tmp_path / "safe" / "keyring.json")
+    name = add_key(link)
+    assert link.is_symlink()
+    kept = load_keyring(tmp_path / "safe" / "keyring.json")
+    assert kept
+    assert kept.current == name
 
 
 def test_a_missing_keyring_gets_no_key(tmp_path: Path) -> None:

@@ -174,8 +174,9 @@ def _known(path: Path) -> Keyring:
 
 def _replace(path: Path, keyring: Keyring) -> None:
     """Whoever reads meanwhile, and whoever comes after a power cut, finds the file of before or the new one, whole."""
-    os.replace(_written_beside(path, keyring, owner=path.stat()), path)
-    _sync_folder(path)
+    real = path.resolve()  # a link goes on leading to where the keys are kept
+    os.replace(_written_beside(real, keyring, owner=real.stat()), real)
+    _sync_folder(real)
 
 
 def _written_beside(path: Path, keyring: Keyring, owner: os.stat_result | None = None) -> Path:

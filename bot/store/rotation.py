@@ -87,9 +87,16 @@ def rotate(database: Database, home: Path, progress: Progress, *, drop_old: bool
 
 
 def _unfinished(database: Database, *, drop_old: bool) -> bool:
+    """Whether an old key still seals something that opens, or is to be removed. What nothing opens holds up no new key."""
+    keyring = database.keyring
+    if drop_old and len(keyring.keys) > 1:
+        return True
     with database.begin() as connection:
-        left = count_left(connection, database.keyring.current)
-    return left > 0 or (drop_old and len(database.keyring.keys) > 1)
+        return any(
+            _change(keyring, seal, row) is not None
+            for seal in BY_KEYRING
+            for row in connection.execute(_under_others(seal, keyring.current))
+        )
 
 
 def _reseal_all(database: Database, progress: Progress) -> tuple[int, int]:
@@ -130,7 +137,7 @@ def _reseal(database: Database, seal: Seal) -> Iterator[tuple[int, int]]:
 
 def _batch(connection: Connection, seal: Seal, current: str, after: Sequence[Any]) -> Sequence[Any]:
     """The next rows under other keys; without those that somebody holds."""
-    query = select(*seal.key, seal.column).where(seal.filled, _key_id(seal) != bytes.fromhex(current))
+    query = _under_others(seal, current)
     if after:
         query = query.where(tuple_(*seal.key) > tuple_(*after))
     query = query.order_by(*seal.key).limit(AT_ONCE)
@@ -152,6 +159,11 @@ def _swap(connection: Connection, seal: Seal, changes: Sequence[dict[str, Any]])
     here = [one == bindparam(f"at_{one.name}") for one in seal.key]
     swap = update(seal.table).where(*here, seal.column == bindparam("old")).values({seal.name: bindparam("new")})
     return sum(connection.execute(swap, change).rowcount for change in changes)
+
+
+def _under_others(seal: Seal, current: str) -> Any:
+    """What other keys than this one seal."""
+    return select(*seal.key, seal.column).where(seal.filled, _key_id(seal) != bytes.fromhex(current))
 
 
 def _key_id(seal: Seal) -> Any:
