@@ -103,12 +103,18 @@ def a_colleague(
 
 
 def an_operator(
-    connection: Connection, keyring: Keyring, name: str, *, supervisor: bool = False, at: dt.datetime = START
+    connection: Connection,
+    keyring: Keyring,
+    name: str,
+    *,
+    supervisor: bool = False,
+    most_cases: int = 8,
+    at: dt.datetime = START,
 ) -> Operator:
     """A colleague on duty with the key that opens their cases, which is here in a test's hands."""
     pair = new_pair()
     roles = "operator,supervisor" if supervisor else "operator"
-    staff_id = a_colleague(connection, keyring, name, roles=roles, at=at)
+    staff_id = a_colleague(connection, keyring, name, roles=roles, most_cases=most_cases, at=at)
     own = {"public_key": pair.public, "key_proof": key_proof(keyring, staff_id, roles, pair.public)}
     connection.execute(update(staff).where(staff.c.id == staff_id).values(own))
     return Operator(staff_id, pair.private, supervisor)

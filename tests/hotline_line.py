@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Row, Table, select, update
+from sqlalchemy import Row, Table, select
 
 from bot.app import App
 from bot.channels.base import SendError, SendResult
@@ -15,10 +15,8 @@ from bot.hotline import claims, composing, keys, reading, relay
 from bot.hotline.cases import Case
 from bot.hotline.keys import Operator
 from bot.messages import Address, InboundMessage, OutboundMessage
-from bot.store import tables
-from bot.store.boxes import new_pair
 from bot.testing import START
-from tests.hotline import a_colleague
+from tests.hotline import an_operator
 
 HELD = "cứu em với, em đang bị nhốt ở Myawaddy"
 REPORT = "chị tôi làm ở quán karaoke, chủ giữ giấy tờ và không trả lương 3 tháng nay"
@@ -66,13 +64,10 @@ class Hotline:
 
     def colleague(self, name: str, *, supervisor: bool = False, most_cases: int = 8) -> Operator:
         """Somebody with a key pair of their own."""
-        pair = new_pair()
-        roles = "supervisor" if supervisor else "operator"
         with self.database.begin() as connection:
-            staff_id = a_colleague(connection, self.keyring, name, roles=roles, most_cases=most_cases)
-            theirs = tables.staff.c.id == staff_id
-            connection.execute(update(tables.staff).where(theirs).values(public_key=pair.public))
-        return Operator(staff_id, pair.private, supervisor=supervisor)
+            return an_operator(
+                connection, self.keyring, name, supervisor=supervisor, most_cases=most_cases, at=self.now
+            )
 
     def do(self, work: Callable[..., Any], who: Operator, case: Case | str, *given: object, **named: object) -> Any:
         """One work of somebody on one case, in a transaction of its own."""
