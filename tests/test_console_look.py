@@ -31,7 +31,7 @@ IN_CODE = {  # words that the program chooses
     ("case", "sealed_before"),
     ("directory", "abroad"),
     *(("common", why) for why in ("forbidden", "foreign_form", "insecure")),
-    *((group, "*") for group in ("bases", "noticed")),
+    *((group, "*") for group in ("bases", "noticed", "export", "copy", "incident", "grounds", "receivers")),
 }
 VOID = {"input", "meta", "link", "br", "hr", "img", "path", "circle"}
 PAGE_WORDS = {"case.html": "case", "_queue.html": "queue"} | {

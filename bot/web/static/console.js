@@ -70,10 +70,12 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
 
 // The person has left, or is back: a draft stays, and cannot be sent meanwhile; an empty box goes.
 function mayWrite(allowed) {
-  const send = byId("send");
-  if (!send) return;
-  send.disabled = !allowed;
-  if (!allowed && document.activeElement === byId("text") && !byId("text").value.trim()) document.activeElement.blur();
+  const box = byId("text");
+  if (!box) return;
+  byId("send").disabled = !allowed;
+  if (allowed || box.value.trim()) return;
+  box.defaultValue = box.value;
+  box.blur();
 }
 
 // Whoever leaves a part that stayed as it was finds it renewed.
