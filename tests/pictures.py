@@ -20,7 +20,7 @@ from tests.console_site import served
 from tests.walkers import DESK, PHONE, Console, Street, Villager, street
 
 FOLDER = ROOT / "docs" / "pictures"
-COLOURS = 32
+COLOURS = 64
 CASE = words("vi")["case"]
 
 # by which channel, how many minutes ago, and what
