@@ -6,7 +6,6 @@ The last line times the machine itself: shared machines change their speed withi
 import datetime as dt
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import delivery, webhook
+from bench import console, delivery, processes, webhook
 from bot.app import App
 from bot.config import load_config
 from bot.messages import Address, InboundMessage
@@ -27,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 RUNS = 5
 STARTS = 5
 PORT = 8765
+ADDRESS = f"http://127.0.0.1:{PORT}"
 MACHINE_STEPS = 1_000_000
 BARS = {
     "turn, p95": 15.0,
@@ -39,6 +39,11 @@ BARS = {
     "sent by one worker, 20 ms peer": 300.0,
     "the same on PostgreSQL": 300.0,
     "memory of a worker": 80.0,
+    **{
+        f"{what}, {where}": bar
+        for where in ("SQLite", "PostgreSQL")
+        for what, bar in (("cry to an open console, p95", 1000.0), ("queue page of 10,000 cases, p95", 200.0))
+    },
 }
 
 
@@ -52,6 +57,7 @@ def main() -> None:
             *_starts(home),
             *webhook.measure(_trained()),
             *delivery.measure(),
+            *console.measure(_trained()),
             *_machine(),
         ):
             bar = f"{BARS[name]:g} {unit}" if name in BARS else ""
@@ -127,36 +133,15 @@ def _serve_once(home: Path) -> tuple[float, float]:
         cwd=ROOT, env={**os.environ, "BANDUONG_HOME": str(home)}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        page = _first_page(started)
+        page = processes.first_page(ADDRESS, started)
         for number in range(50):
             body = f"text=di+han+luong+{number}0tr+co+nen+di+khong".encode()
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", data=body) as answer:
+            with urllib.request.urlopen(f"{ADDRESS}/", data=body) as answer:
                 answer.read()
-        return page, _resident(server.pid)
+        return page, processes.resident(server.pid)
     finally:
         server.terminate()
         server.wait()
-
-
-def _first_page(started: float) -> float:
-    while time.perf_counter() - started < 60:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz"):
-                return time.perf_counter() - started
-        except OSError:
-            time.sleep(0.02)
-    raise TimeoutError("the server did not come up in a minute")
-
-
-def _resident(pid: int) -> float:
-    """MB of the process and of those that it has made, what they share counted once; from /proc where there is one."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        rollups = [Path(f"/proc/{one}/smaps_rollup").read_text() for one in (pid, *children)]
-        shares = [line.split()[1] for rollup in rollups for line in rollup.splitlines() if line.startswith("Pss:")]
-        return sum(map(int, shares)) / 1024
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.understanding.reading import Understanding
 
 MODEL_FOLDER = "model"
+SMS_GATE = "://api.sms-gate.app/"  # the makers' own server; one of our own may stand in Viet Nam
 REPORTING_POLICY = "policy/reporting.yml"
 
 
@@ -285,6 +286,19 @@ class App:
 
     def missing_reporting_policy(self) -> bool:
         return not self.reporting_policy()
+
+    @property
+    def transfers_without_dossier(self) -> tuple[str, ...]:
+        """D-12: channels by which what people write goes abroad, and no dossier of that is named in config.yml."""
+        bot = self.config.bot
+        abroad = {
+            "telegram": self.config.secrets.telegram_token is not None,
+            "twilio": bot.sms.provider == "twilio",
+            "android": bot.sms.provider == "android"
+            and bot.sms.android is not None
+            and SMS_GATE in bot.sms.android.api,
+        }
+        return tuple(name for name, goes in abroad.items() if goes and getattr(bot.transfers, name) is None)
 
     def refuse_unready_production(self) -> None:
         """S-24: production does not start before a lawyer has filled the reporting policy."""

@@ -1,6 +1,6 @@
 """Who did what, as one chain of rows: each carries a keyed digest (HMAC-SHA-256) of itself and of the row before.
 
-A row that is changed, inserted or taken out breaks the chain. Cutting off its end does not, so the head (position and digest)
+A row that is changed, inserted or taken out breaks the chain, also at its beginning. Cutting off its end does not, so the head (position and digest)
 belongs outside, once a day: `banduong audit head`. The key is derived from the keyring, which is not in the database. No row holds
 content: of what was sealed there is only a digest, so the chain outlives an erasure.
 """
@@ -21,7 +21,7 @@ from bot.store.database import insert_unless_there, utc
 from bot.store.tables import audit, audit_head
 
 LIFE = dt.timedelta(days=730)  # D-13
-_HEAD, _START = "head", "start"
+_HEAD, _START, _PURGED = "head", "start", "audit_purged"
 _AT_ONCE = 1000  # rows that are read together
 
 
@@ -80,34 +80,37 @@ def record(
         "position": last.position + 1, "at": now, "actor": actor, "action": action, "case_id": case_id,
         "subject": subject, "digest": digest,
     }  # fmt: skip
-    mac = _mac(keyring, row, last.mac)
+    mac = _mac(_key(keyring), row, last.mac)
     connection.execute(insert(audit), {**row, "mac": mac})
     connection.execute(_MOVE_HEAD, {"position": last.position + 1, "mac": mac})
     return last.position + 1
 
 
 def head(connection: Connection) -> Head:
-    row = connection.execute(select(audit_head).where(audit_head.c.name == _HEAD)).first()
-    return Head(row.position, row.mac) if row else Head(0, "")
+    return _named(connection, _HEAD) or Head(0, "")
+
+
+def _named(connection: Connection, name: str) -> Head | None:
+    row = connection.execute(select(audit_head).where(audit_head.c.name == name)).first()
+    return Head(row.position, row.mac) if row else None
 
 
 def verify(connection: Connection, keyring: Keyring, anchor: Head | None = None) -> Verdict:
-    """Reads the whole chain again. `anchor`: a head that was kept outside; the chain must still run through it."""
-    start = connection.execute(select(audit_head).where(audit_head.c.name == _START)).first()
-    before = Head(start.position, start.mac) if start else Head(0, "")
-    seen_anchor = anchor is None or anchor.position <= before.position
-    rows = 0
+    """Reads the whole chain again, in `Database.read`: so long nobody may be kept from writing, and nothing may come in between.
+    `anchor`: a head that was kept outside; the chain must still run through it."""
+    end, key = head(connection), _key(keyring)  # the end first: rows may be added while we read
+    start = _named(connection, _START)
+    before, rows, begun = start or Head(0, ""), 0, start is None
+    marks = {mark.position: mark.mac for mark in (anchor, end) if mark and mark.position > before.position}
     for row in _rows(connection, before.position):
-        expected = _mac(keyring, row._mapping, before.mac)
-        if row.position != before.position + 1 or not hmac.compare_digest(row.mac, expected):
-            return Verdict(rows, before.position + 1, head(connection))
+        expected = _mac(key, row._mapping, before.mac)
+        follows = row.position == before.position + 1 and hmac.compare_digest(row.mac, expected)
+        if not follows or marks.pop(row.position, row.mac) != row.mac:
+            return Verdict(rows, before.position + 1, end)
         before, rows = Head(row.position, row.mac), rows + 1
-        if anchor and anchor.position == row.position:
-            if anchor.mac != row.mac:
-                return Verdict(rows, row.position, head(connection))
-            seen_anchor = True
-    whole = seen_anchor and before == head(connection)
-    return Verdict(rows, None if whole else before.position + 1, head(connection))
+        begun = begun or (row.action == _PURGED and row.digest == _of_start(start))
+    whole = begun and not marks and before.position <= head(connection).position
+    return Verdict(rows, None if whole else before.position + 1, end)
 
 
 @dataclass(frozen=True)
@@ -159,8 +162,9 @@ def period(connection: Connection, since: dt.datetime, until: dt.datetime) -> It
     yield from (_entry(row) for row in connection.execute(query))
 
 
-def purge(connection: Connection, before: dt.datetime) -> int:
-    """Takes away what is older; where the chain then begins is kept, so that the rest can still be proved. How many rows."""
+def purge(connection: Connection, keyring: Keyring, before: dt.datetime, now: dt.datetime) -> int:
+    """Takes away what is older; where the chain then begins is kept, and stands in the chain itself: nobody else can cut off its
+    beginning. How many rows."""
     last = connection.execute(
         select(audit).where(audit.c.at < before).order_by(audit.c.position.desc()).limit(1)
     ).first()
@@ -169,7 +173,13 @@ def purge(connection: Connection, before: dt.datetime) -> int:
     mark = {"name": _START, "position": last.position, "mac": last.mac}
     if not insert_unless_there(connection, audit_head, mark):
         connection.execute(update(audit_head).where(audit_head.c.name == _START).values(mark))
+    digest = _of_start(Head(last.position, last.mac))
+    record(connection, keyring, actor="clock", action=_PURGED, digest=digest, now=now)
     return connection.execute(delete(audit).where(audit.c.position <= last.position)).rowcount
+
+
+def _of_start(start: Head | None) -> str:
+    return sha256(str(start).encode()).hexdigest()
 
 
 _MOVE_HEAD = update(audit_head).where(audit_head.c.name == _HEAD)
@@ -185,11 +195,15 @@ def _locked_head(connection: Connection) -> Head:
     return Head(row.position, row.mac)
 
 
-def _mac(keyring: Keyring, row: Any, before: str) -> str:
+def _key(keyring: Keyring) -> bytes:
+    return keyring.derived("audit").encode()
+
+
+def _mac(key: bytes, row: Any, before: str) -> str:
     at = utc(row["at"]).astimezone(dt.UTC).isoformat()
     fields = [row[name] for name in ("position", "actor", "action", "case_id", "subject", "digest")]
     written = json.dumps([before, at, *fields], ensure_ascii=False, separators=(",", ":"))
-    return hmac.new(keyring.derived("audit").encode(), written.encode(), sha256).hexdigest()
+    return hmac.digest(key, written.encode(), "sha256").hex()
 
 
 def _rows(connection: Connection, after: int) -> Iterator[Any]:

@@ -1,11 +1,11 @@
-"""banduong: chat | ask | serve | worker | cases | staff | deliveries | letters | train | evaluate | check | audit | incident | purge."""
+"""banduong: chat | ask | serve | worker | cases | staff | keys | deliveries | letters | train | evaluate | check | audit | incident | purge."""
 
 import datetime as dt
 import io
 import json
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from bot.conversation.state import Turn
     from bot.staff.accounts import Account
+    from bot.store.crypto import Keyring
+    from bot.store.rotation import Outcome
     from bot.understanding.reading import Understanding
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -376,6 +378,156 @@ def _print_shares(first: str, second: str) -> None:
     out.print(f"share 1: {first}\nshare 2: {second}")
 
 
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+keys_app = typer.Typer(
+    no_args_is_help=True,
+    help="The keys of the house: the keyring, and the recovery key of cases. No key is ever shown.",
+    rich_markup_mode=None,
+)
+app.add_typer(keys_app, name="keys")
+recovery_app = typer.Typer(no_args_is_help=True, help="The key that two people hold in shares.", rich_markup_mode=None)
+keys_app.add_typer(recovery_app, name="recovery")
+
+
+@keys_app.command("status")
+def keys_status(context: typer.Context) -> None:
+    """Which keys there are, what each still seals, and whether every case can be read by somebody."""
+    from bot.hotline.custody import custody
+    from bot.store import rotation
+
+    database = _house(context).database
+    with database.begin() as connection:
+        counted, held = rotation.counts(connection), custody(connection, database.keyring)
+    _print_seals(counted, database.keyring)
+    lines = {
+        "recovery key": "made" if held.recovery_key else "not made",
+        "open cases that only the keyring can open": held.keyring_only,
+        "cases with parts that only the recovery key can open": held.recovery_only,
+        "open cases with parts that nobody can open": held.nobodys,
+        "cases that the recovery key cannot open yet": held.lack_recovery,
+        "colleagues whose public key was not made here": held.strange_colleagues,
+        "open cases whose public key was not made here": held.strange_cases,
+    }
+    for name, value in lines.items():
+        out.print(f"{name}: {value}")
+
+
+def _print_seals(counted: Mapping[str, Mapping[str, int]], keyring: "Keyring") -> None:
+    """One line a table, one column a key. A key that seals something and is not in the keyring is named too."""
+    used = {name for by_key in counted.values() for name in by_key}
+    names = sorted({*keyring.keys, *used}, key=lambda name: (name != keyring.current, name))
+    table = Table("sealed values", *(_key_name(name, keyring) for name in names), box=None)
+    for place, by_key in counted.items():
+        table.add_row(place, *(str(by_key.get(name, 0)) for name in names))
+    out.print(table)
+
+
+def _key_name(name: str, keyring: "Keyring") -> str:
+    if name not in keyring.keys:
+        return f"{name} (missing)"
+    return f"{name} (current)" if name == keyring.current else name
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    context: typer.Context,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="then remove the old keys; stop everything else before")
+    ] = False,
+) -> None:
+    """Add a key and seal everything with it, while the service runs. Called again, it finishes what was not finished.
+
+    Look-ups (by which a number, a login or a recruiter is known again) and the audit chain are not rotated: they are made with the pepper,
+    and of what they were made from nothing is kept, so nothing could make them anew.
+    """
+    from rich.progress import Progress
+
+    from bot.store import rotation
+
+    house = _house(context)
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task("sealing")
+        outcome = rotation.rotate(
+            house.database,
+            house.config.home,
+            lambda done, total: progress.update(task, completed=done, total=total),
+            drop_old=drop_old,
+        )
+    with house.database.begin() as connection:
+        action = "keys_dropped" if outcome.dropped else "keys_rotated"
+        audit.record(connection, house.database.keyring, actor=BY, action=action, now=house.clock())
+    _print_outcome(outcome)
+
+
+def _print_outcome(outcome: "Outcome") -> None:
+    begun = "finished an earlier rotation" if outcome.resumed else "added a key"
+    out.print(
+        f"{begun}: {outcome.key} seals now; {outcome.resealed} values sealed anew, {outcome.dropped} keys removed"
+    )
+    if outcome.dropped:
+        err.print(
+            "Backups of the database from before this rotation do not open with this keyring: keep its old copy as long "
+            "as you keep them."
+        )
+    else:
+        err.print(
+            "Put a copy of keyring.json where you keep it, and on every machine that uses this database. Running processes take "
+            "the new key over by themselves; restart them to be sure. Then: banduong keys rotate --drop-old"
+        )
+    if outcome.unreadable:
+        err.print(f"{outcome.unreadable} values open with no key and were left as they are: the old keys must stay.")
+    if outcome.left:
+        err.print(f"{outcome.left} values were in use or sealed with an old key meanwhile: call this command again.")
+    if outcome.unreadable or outcome.left:
+        raise typer.Exit(1)
+
+
+@keys_app.command("recover")
+def keys_recover(context: typer.Context, login: Login) -> None:
+    """Give every case to this person, with the two shares of the recovery key. Both holders type theirs; nothing is shown."""
+    house = _house(context)
+    with house.database.begin() as connection:
+        account = _account(house, connection, login)
+    first, second = (
+        typer.prompt(f"Share {number}, of the {who} person", hide_input=True, err=True)
+        for number, who in ((1, "first"), (2, "second"))
+    )
+    with house.database.begin() as connection:
+        keyring = house.database.keyring
+        found = keys.recover(connection, keyring, (first, second), account.id, house.clock(), by=BY)
+    out.print(f"{found} cases can be read by {login} now")
+    err.print("Somebody has typed both shares here: make others with `banduong keys recovery new`.")
+
+
+@recovery_app.command("new")
+def keys_recovery_new(
+    context: typer.Context,
+    lose: Annotated[
+        bool, typer.Option("--lose", help="although there are cases that only the recovery key of before can open")
+    ] = False,
+) -> None:
+    """Make another recovery key, when a share is lost or somebody who holds one leaves. The shares of before open nothing any more.
+
+    New cases are sealed to it at once; others when a colleague who reads them opens the queue next. `banduong keys status` counts those
+    that still lack it.
+    """
+    from bot.hotline.custody import custody
+
+    house = _house(context)
+    with house.database.begin() as connection:
+        keyring = house.database.keyring
+        only = custody(connection, keyring).recovery_only
+        if only and not lose:
+            raise UsageError(
+                f"{only} cases have parts that only the recovery key of now can open: use `banduong keys recover LOGIN` first, or "
+                "lose them for good with --lose."
+            )
+        shares = keys.renew_recovery(connection, keyring, house.clock(), by=BY)
+    house.database.checkpoint()
+    _print_shares(*shares)
+
+
 @app.command()
 def sms(
     context: typer.Context,
@@ -510,6 +662,10 @@ def check(
     if house.missing_reporting_policy():
         out.print(
             "warning: content/policy/reporting.yml is not filled in; production will refuse to start (docs/deployer.md)"
+        )
+    for channel in house.transfers_without_dossier:
+        out.print(
+            f"warning: {channel}: data go abroad and transfers: in config.yml names no dossier (docs/deployer.md)"
         )
     errors = sum(problem.level == "error" for problem in problems)
     out.print(f"{len(house.library.answers)} answers, {errors} errors, {len(problems) - errors} warnings")

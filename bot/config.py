@@ -204,6 +204,14 @@ class TransferConfig(Section):
     date: Annotated[dt.date, BeforeValidator(_day)]
 
 
+class TransfersConfig(Section):
+    """By channel; `android` for the gateway's makers' own server."""
+
+    telegram: TransferConfig | None = None
+    twilio: TransferConfig | None = None
+    android: TransferConfig | None = None
+
+
 class DeliveryConfig(Section):
     lease_seconds: float = Field(30, ge=3, le=300, description="after so long without a word a sender counts as lost")
 
@@ -218,7 +226,7 @@ class BotConfig(Section):
     delivery: DeliveryConfig = DeliveryConfig()
     telegram: TelegramConfig = TelegramConfig()
     sms: SmsConfig = SmsConfig()
-    transfers: dict[str, TransferConfig] = Field({}, description="channel: its dossier of the transfer abroad")
+    transfers: TransfersConfig = TransfersConfig()
 
     @property
     def serves_training_phone(self) -> bool:

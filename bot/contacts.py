@@ -18,7 +18,7 @@ _LOCK = (
     select(addresses.c.id)
     .where(or_(addresses.c.id == bindparam("own"), addresses.c.person == bindparam("person")))
     .order_by(addresses.c.id)
-    .with_for_update()
+    .with_for_update(key_share=True)  # whoever only refers to the row need not wait
 )
 _TAKE = select(addresses).where(addresses.c.id == bindparam("own")).with_for_update(skip_locked=True)
 

@@ -47,7 +47,7 @@ def purge(
             "cases": _forget_cases(connection, now - keep_cases),
             "words": _forget_words(connection, database.keyring, now - keep_words, now),
             "consents": _forget_consents(connection, now - CONSENT_LIFE),
-            "audit": audit.purge(connection, now - audit.LIFE),
+            "audit": audit.purge(connection, database.keyring, now - audit.LIFE, now),
         }
         connection.execute(delete(outbox).where(outbox.c.done_at < now - ID_LIFE))
         connection.execute(delete(receipts).where(receipts.c.received_at < now - ID_LIFE))

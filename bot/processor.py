@@ -215,7 +215,10 @@ class Processor:
                 opened = cases.open_case(connection, keyring, contact, event, consent_id, now)
                 cases.add_clues(connection, keyring, opened, clues_in(words))
                 contacts.set_helped(connection, links.addresses_of(connection, contact), now)
-            case CaseExtended() | ConsentRefused() | ConsentWithdrawn() | AccessAsked():
+            case ConsentWithdrawn(words=words):
+                contacts.withdraw_help(connection, keyring, contact.id, words, now)
+                cases.withdraw_all(connection, keyring, contact, now)
+            case CaseExtended() | ConsentRefused() | AccessAsked():
                 self._apply_to_case(connection, contact, event, now)
             case ErasureRequested():
                 pass
@@ -227,7 +230,7 @@ class Processor:
         self,
         connection: Connection,
         contact: Contact,
-        event: CaseExtended | ConsentRefused | ConsentWithdrawn | AccessAsked,
+        event: CaseExtended | ConsentRefused | AccessAsked,
         now: dt.datetime,
     ) -> None:
         """What concerns the open case; without one there is nothing to change."""
@@ -236,16 +239,13 @@ class Processor:
         if case is None:
             return
         match event:
-            case CaseExtended(words=words):
-                cases.extend_case(connection, keyring, case, event, now)
-                cases.add_clues(connection, keyring, case, clues_in(words))
+            case CaseExtended(words=words, facts=facts):
+                cases.extend_case(connection, keyring, case, contact, event, now)
+                cases.add_clues(connection, keyring, case, clues_in([*words, *facts.values()]))
             case ConsentRefused(purpose) if purpose == case.asking:
                 cases.answered(connection, keyring, case, purpose, given=False, now=now)
             case AccessAsked():
                 exports.asked(connection, keyring, case, self._policy.settings.hours.holidays, now)
-            case ConsentWithdrawn(words=words):
-                contacts.withdraw_help(connection, keyring, contact.id, words, now)
-                cases.withdraw(connection, keyring, case, now)
 
     def _apply_to_line(self, connection: Connection, contact: Contact, event: Event, now: dt.datetime) -> None:
         """What the person wants of the line itself."""

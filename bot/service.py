@@ -20,7 +20,7 @@ from bot.delivery import dead_letters, fragments, inbox, outbox
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import ChannelError, ConfigError, UsageError
-from bot.hotline import clocks, webhook
+from bot.hotline import answering, clocks, webhook
 from bot.hotline.clocks import Clock
 from bot.hotline.webhook import CaseWebhook, Parcel
 from bot.messages import Address, DeliveryReceipt, InboundMessage
@@ -136,6 +136,7 @@ class Service:
         while True:
             try:
                 done = await self._stored(lambda db, keys, now: clocks.look(db, keys, clock, now))
+                done += await self._stored(lambda db, keys, now: answering.look(db, keys, clock, now))
             except Exception as error:
                 log.error("the queue could not be looked at (%s): the next look does it", type(error).__name__)
             else:

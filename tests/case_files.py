@@ -63,6 +63,7 @@ SEALED_TO_THE_CASE = {
     ("case_events", "sealed_body"),
     ("case_messages", "sealed_body"),
     ("requests", "sealed_reason"),
+    ("handoffs", "sealed_content"),
 }
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bot.app import App
@@ -22,6 +23,9 @@ TODAY = START.date()
 CHEAP = Cost(rounds=1, memory=64)  # the same computation as in earnest, a thousand times lighter
 
 pytest_plugins = ["tests.postgres"]
+
+hypothesis.settings.register_profile("ours", deadline=None)  # how long an example takes is measured by the bench
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

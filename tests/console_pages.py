@@ -120,7 +120,7 @@ def a_case(**more: Any) -> Context:
             "overdue": False,
         },
         "can": EVERYTHING,
-        "state": {"identity": "known", "presence": "here", "knock": None},
+        "state": {"identity": "known", "presence": "here", "knock": None, "access": False},
         "duty": None,
         "facts": {
             "country": "Myanmar",
@@ -333,13 +333,13 @@ PAGES: dict[str, tuple[str, str, Context]] = {
         "case",
         a_case(
             composer=a_composer(text="Bạn yên tâm, mình sẽ cứu bạn.", confirm="1", preview=WARNED),
-            state={"identity": "not_verified", "presence": "here", "knock": None},
+            state={"identity": "not_verified", "presence": "here", "knock": None, "access": False},
         ),
     ),
     "case-silent": (
         "case.html",
         "case",
-        a_case(can=EVERYTHING - {"talk", "ask"}, state={"identity": "known", "presence": "silent", "knock": None}),
+        a_case(can=EVERYTHING - {"talk", "ask"}, state={"identity": "known", "presence": "silent", "knock": None, "access": False}),
     ),
     "case-away": (
         "case.html",
@@ -349,6 +349,7 @@ PAGES: dict[str, tuple[str, str, Context]] = {
                 "identity": "verified",
                 "presence": "away",
                 "knock": {"text": "Chào bạn, lúc này nhắn tin có tiện không?", "leaves_at": NOW + dt.timedelta(hours=6)},
+                "access": True,
             },
             duty="Phải báo cơ quan bảo vệ trẻ em trong 24 giờ.",
         ),
@@ -357,7 +358,7 @@ PAGES: dict[str, tuple[str, str, Context]] = {
     "case-ended": (
         "case.html",
         "case",
-        a_case(case=ENDED, can=set(), state={"identity": "known", "presence": "gone", "knock": None}),
+        a_case(case=ENDED, can=set(), state={"identity": "known", "presence": "gone", "knock": None, "access": False}),
     ),
     "composer-preview": ("_composer.html", "case", a_case(composer=a_composer(preview={**WARNED, "segments": None, "vnd": None}))),
     "team": ("team.html", "team", TEAM),
@@ -370,7 +371,7 @@ PAGES: dict[str, tuple[str, str, Context]] = {
         "audit",
         {**AUDIT, "chain": {"whole": False, "broken_at": 1203, "checked": 1202}, "head": None},
     ),
-    "audit-empty": ("audit.html", "audit", {**AUDIT, "rows": []}),
+    "audit-empty": ("audit.html", "audit", {**AUDIT, "rows": [], "chain": None}),
     "settings": ("settings.html", "settings", SETTINGS),
     "settings-bare": (
         "settings.html",

@@ -15,13 +15,20 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from sqlalchemy import Table, select
 from starlette.exceptions import StarletteDeprecationWarning
 
+from bot import contacts
 from bot.app import App
+from bot.content import ROLES
+from bot.conversation.events import CaseRequested
+from bot.hotline import cases
+from bot.messages import Address
 from bot.staff import invitations
+from bot.store import tables
 from bot.testing import FakeClock
 from bot.web.console.security import SignedIn
-from tests.colleagues import BY, PASSWORD, Colleague
+from tests.colleagues import BY, PASSWORD, Colleague, join
 
 with warnings.catch_warnings():  # Starlette would rather have the next httpx
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
@@ -85,18 +92,116 @@ def hidden(page: httpx.Response) -> Form:
 
 
 def console_routes(app: FastAPI) -> list[APIRoute]:
-    return [route for route in _routes(app.router) if route.path.startswith("/console")]
+    return [route for route in routes_of(app.router) if route.path.startswith("/console")]
 
 
-def _routes(router: Any) -> Iterator[APIRoute]:
+def routes_of(router: Any) -> Iterator[APIRoute]:
     """All routes, also those of the routers inside."""
     for route in router.routes:
         if isinstance(route, APIRoute):
             yield route
         elif inner := getattr(route, "original_router", None):
-            yield from _routes(inner)
+            yield from routes_of(inner)
 
 
 def guards(route: APIRoute) -> list[SignedIn]:
     """What the route asks of whoever comes."""
     return [one.call for one in route.dependant.dependencies if isinstance(one.call, SignedIn)]
+
+
+# -- people and cases --------------------------------------------------------------------------------------------------
+
+NUMBER, RECRUITER = "+84901112233", "0938887766"
+SAID, NOTED, SUMMED, WHY, CODE_WORD = "bichoquanha", "ghichurieng", "tomtatkin", "lydokin vi nguy", "chimsaudo"
+SECRETS = (NUMBER, NUMBER[3:], RECRUITER, RECRUITER[1:], SAID, NOTED, SUMMED, WHY, CODE_WORD)
+
+
+class Desk:
+    """Somebody logged in, who sends forms as their own pages make them."""
+
+    def __init__(self, site: Site, who: Colleague) -> None:
+        self.who, self.browser = who, site.log_in(who)
+        self.token = hidden(self.browser.get("/console/account"))["csrf"]
+
+    def get(self, path: str) -> httpx.Response:
+        answer: httpx.Response = self.browser.get(path)
+        return answer
+
+    def post(self, path: str, **form: Any) -> httpx.Response:
+        answer: httpx.Response = self.browser.post(path, data={"csrf": self.token, **form})
+        return answer
+
+    def live_cookie(self) -> dict[str, str]:
+        """The same session, for a site that is served without https on this machine."""
+        return {PLAIN: self.browser.cookies[SAFE]}
+
+
+class Town:
+    """Lan has a case full of words that stand nowhere else; another that she had before waits in the queue; one is new."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.house, self.clock = site, site.house, site.clock
+        self.all = join(site.house, "tat.ca", *ROLES, name="Cả")
+        self.lan = self.desk(join(site.house, "lan.tran"))
+        self.minh = self.desk(join(site.house, "minh.pham", name="Minh"))
+        self.thu = self.desk(join(site.house, "thu.le", "supervisor", name="Thu"))
+        self.held, self.waiting, self.new = (
+            self.opened(NUMBER),
+            self.opened("+84902223344"),
+            self.opened("+84903334455"),
+        )
+        for reference in (self.held, self.waiting):
+            self._fill(reference)
+        assert self.lan.post(f"/console/cases/{self.waiting}/release").headers["location"] == "/console/queue"
+
+    def desk(self, who: Colleague) -> Desk:
+        return Desk(self.site, who)
+
+    def opened(self, number: str, channel: str = "sms", priority: Any = "P0") -> str:
+        """A cry for help by SMS from Cambodia; its reference."""
+        cry = CaseRequested("emergency", priority, "emergency", "danger to life", country="KH", words=(SAID,))
+        database, now = self.house.database, self.clock.now
+        with database.begin() as connection:
+            contact = contacts.find_or_create(connection, database.keyring, Address(channel, number), now)
+            return cases.open_case(connection, database.keyring, contact, cry, None, now).reference
+
+    def _fill(self, reference: str) -> None:
+        path = f"/console/cases/{reference}"
+        for job, form in {
+            "claim": {},
+            "note": {"text": NOTED},
+            "summary": {"reporter": SUMMED, "subject": SUMMED, "place": SUMMED, "plan": SUMMED},
+            "clue": {"text": RECRUITER},
+            "code": {"word": CODE_WORD},
+            "reach": {"start": "20:00", "end": "21:30"},
+            "second": {"kind": "reveal", "reason": WHY},
+        }.items():
+            assert self.lan.post(f"{path}/{job}", **form).status_code == 303, job
+
+    def row(self, table: Table, **where: object) -> Any:
+        with self.house.database.begin() as connection:
+            return connection.execute(select(table).filter_by(**where)).one()
+
+    def case(self, reference: str) -> Any:
+        return self.row(tables.cases, reference=reference)
+
+    def rows(self, *but: str) -> dict[str, list[Any]]:
+        """Everything in the store, but for these tables and for when somebody was last seen."""
+        with self.house.database.begin() as connection:
+            kept = [table for table in tables.metadata.sorted_tables if table.name not in (*but, "staff_sessions")]
+            return {table.name: sorted(map(repr, connection.execute(select(table)))) for table in kept}
+
+    def path_of(self, route: APIRoute, reference: str) -> str:
+        """The route's address, with ids that are there."""
+        with self.house.database.begin() as connection:
+            request_id = connection.execute(select(tables.requests.c.id)).scalars().first()
+        given = {"reference": reference, "staff_id": self.minh.who.account.id, "request_id": request_id}
+        return re.sub(r"{(\w+)}", lambda name: str(given.get(name[1], "1")), route.path)
+
+    def actions(self, reference: str = "") -> list[str]:
+        """The audit chain, or what it says of one case."""
+        chosen = select(tables.audit.c.action).order_by(tables.audit.c.position)
+        if reference:
+            chosen = chosen.where(tables.audit.c.case_id == self.case(reference).id)
+        with self.house.database.begin() as connection:
+            return list(connection.execute(chosen).scalars())

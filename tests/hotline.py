@@ -10,10 +10,11 @@ from sqlalchemy import Connection, insert, select, update
 from bot import contacts
 from bot.app import App
 from bot.delivery.render import Rendered
-from bot.hotline import claims, relay, second
+from bot.hotline import claims, keys, relay, second
 from bot.hotline.keys import Operator
 from bot.messages import Address, InboundMessage, OutboundMessage
 from bot.staff import recovery, sessions
+from bot.staff.accounts import key_proof
 from bot.store.boxes import new_pair
 from bot.store.crypto import Keyring
 from bot.store.database import new_id
@@ -46,6 +47,7 @@ def a_case(
     )
     case_id = new_id()
     facts = {"country": country, "about": about, "flags": list(flags), "watched": watched}
+    public = new_pair().public
     row = {
         "id": case_id,
         "reference": case_id[:6].upper(),
@@ -57,7 +59,8 @@ def a_case(
         "minor": minor,
         "status": "open",
         "sealed_facts": keyring.seal(json.dumps(facts), f"cases|{case_id}|sealed_facts"),
-        "public_key": new_pair().public,
+        "public_key": public,
+        "key_proof": keys.case_proof(keyring, case_id, 1, public),
         "opened_at": at,
         "updated_at": at,
     }
@@ -82,12 +85,14 @@ def a_colleague(
     staff_id = new_id()
     pages = {"telegram": None, "sms": None, "email": None, **ways}
     profile = {"login": name, "name": name, "language": language, "pages": pages}
+    public = new_pair().public
     row = {
         "id": staff_id,
         "lookup": keyring.lookup("staff", name),
         "sealed_profile": keyring.seal(json.dumps(profile), f"staff|{staff_id}|sealed_profile"),
         "roles": roles,
-        "public_key": new_pair().public,
+        "public_key": public,
+        "key_proof": key_proof(keyring, staff_id, roles, public),
         "on_duty": on_duty,
         "page_order": page_order,
         "most_cases": most_cases,
@@ -104,7 +109,8 @@ def an_operator(
     pair = new_pair()
     roles = "operator,supervisor" if supervisor else "operator"
     staff_id = a_colleague(connection, keyring, name, roles=roles, at=at)
-    connection.execute(update(staff).where(staff.c.id == staff_id).values(public_key=pair.public))
+    own = {"public_key": pair.public, "key_proof": key_proof(keyring, staff_id, roles, pair.public)}
+    connection.execute(update(staff).where(staff.c.id == staff_id).values(own))
     return Operator(staff_id, pair.private, supervisor)
 
 

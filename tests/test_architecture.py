@@ -32,7 +32,7 @@ DOORS: dict[str, set[str]] = {
     "conversations": {"messages", "conversation", "store", "contacts"},
     "delivery": {"errors", "letters", "messages", "channels", "store", "contacts"},
     "hotline": {
-        "errors", "letters", "messages", "hours", "content", "channels", "conversation",
+        "errors", "letters", "messages", "hours", "content", "channels", "understanding", "conversation",
         "store", "audit", "staff", "contacts", "conversations", "delivery",
     },
     "content_rules": {"letters", "channels", "content"},

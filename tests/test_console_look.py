@@ -31,6 +31,7 @@ IN_CODE = {  # words that the program chooses
     ("case", "sealed_before"),
     ("directory", "abroad"),
     *(("common", why) for why in ("forbidden", "foreign_form", "insecure")),
+    ("case", "answer_by"),
     *((group, "*") for group in ("bases", "noticed", "export", "copy", "incident", "grounds", "receivers")),
 }
 VOID = {"input", "meta", "link", "br", "hr", "img", "path", "circle"}

@@ -76,7 +76,7 @@ def test_d_13_an_open_case_keeps_its_words(story: Story) -> None:
 def test_d_13_a_reopened_case_keeps_its_words_again(story: Story) -> None:
     """What counts is the end of the case, not an earlier one."""
     close(story)
-    story.does(work.reopen)
+    story.does(work.reopen, "they write again")
     purge(story.house.database, story.now + 400 * DAY, IDLE)
     assert rows(story, tables.case_messages)
 

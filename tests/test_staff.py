@@ -793,10 +793,10 @@ def test_keys_of_cases_follow_the_people(house: App) -> None:
     lan = join(house)
     minh = join(house, "minh", "operator", name="Minh")
     with house.database.begin() as connection:
-        assert set(keys._workers(connection)) == {lan.account.id, minh.account.id}
+        assert set(keys._workers(connection, keyring)) == {lan.account.id, minh.account.id}
         colleagues.remove(connection, keyring, minh.account, START, by=BY)
         colleagues.set_roles(connection, keyring, lan.account, ["analyst"], START, by=BY)
-        assert keys._workers(connection) == {}
+        assert keys._workers(connection, keyring) == {}
 
 
 # -- what a thief finds ------------------------------------------------------------------------------------------------

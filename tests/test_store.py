@@ -38,6 +38,9 @@ PHONE = "+84912345678"
 WORDS = "zebrafish"
 REPORT = f"có ông {WORDS} dụ chị tôi vô xưởng ở Bình Dương, giữ giấy tờ, không trả lương 3 tháng nay"
 CONSENT = "đồng ý"
+SEALED_BY_OPERATORS = {  # no report fills these; tests/test_data_protection.py looks at every sealed column after a whole story
+    ("staff", "sealed_profile"), ("staff", "sealed_totp"), ("cases", "sealed_reach"), ("handoffs", "sealed_body"),
+}  # fmt: skip
 
 
 # -- S-21: no case without its consent ---------------------------------------------------------------------------------
@@ -127,7 +130,7 @@ def test_the_words_do_stand_in_the_store_sealed(sqlite_house: App) -> None:
         for column in table.c
         if column.name[:6] == "sealed"
         and table is not tables.case_keys
-        and (table.name, column.name) not in SEALED_TO_THE_CASE
+        and (table.name, column.name) not in {*SEALED_TO_THE_CASE, *SEALED_BY_OPERATORS}
     ],
     ids=lambda part: part if isinstance(part, str) else part.name,
 )
@@ -218,7 +221,9 @@ def test_a_keyring_is_never_overwritten(tmp_path: Path) -> None:
     made = create_keyring(path)
     with pytest.raises(FileExistsError):
         create_keyring(path)
-    assert load_keyring(path) == made
+    kept = load_keyring(path)
+    assert kept
+    assert (kept.keys, kept.current, kept.pepper) == (made.keys, made.current, made.pepper)
 
 
 def test_a_missing_keyring_is_refused_and_not_replaced(sqlite_house: App) -> None:

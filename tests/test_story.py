@@ -209,7 +209,8 @@ def _the_person_leaves(town: SmsTown, lan: Console) -> None:
     assert isinstance(town.fake, TwilioFake)
     town.fake.faults.append("20429")
     lan.writes("Bạn cứ nhắn từng chút một nhé.")
-    town.until(lambda: not town.fake.faults)
+    faults = town.fake.faults
+    town.until(lambda: not faults)
     town.clock.advance(TURN)
     town.fake.say(NUMBER, "THOAT")
     lan.sees("#case-head .alarm", CASE["presence_silent"])

@@ -307,7 +307,7 @@ def ask_consent(desk: Desk) -> Turn:
 
 
 def consent_step(desk: Desk, target: str | None) -> Turn | None:
-    if target == "agree" or desk.says("consent"):
+    if target == "agree" or desk.agrees:
         return agreed(desk)
     agreeing = AGREEING.search(desk.reading.plain) is not None
     if target == "refuse" or desk.says("refuse") or (desk.reading.topic == "deny" and not agreeing):

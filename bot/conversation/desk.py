@@ -68,6 +68,11 @@ class Desk:
         """Whether the message is a word of one of these lists, in any spelling ("ko" is "không")."""
         return any(self.commands.is_tidy(name, written) for name in names for written in self._wordings)
 
+    @property
+    def agrees(self) -> bool:
+        """A clear yes in its enumerated words; asked back ("duoc?"), it is none (D-05)."""
+        return self.says("consent") and "?" not in self.text
+
     @cached_property
     def _wordings(self) -> tuple[str, str]:
         return tidy(self.text), tidy(self.reading.plain)

@@ -68,7 +68,7 @@ def subscribed(desk: Desk) -> Turn:
 
 def subscribe_step(desk: Desk, target: str | None) -> Turn | None:
     desk.update(step=None)
-    if target == "yes" or desk.says("yes") or desk.says("consent"):
+    if target == "yes" or desk.says("yes") or desk.agrees:
         return subscribed(desk)
     if target == "no" or desk.says("no"):
         return desk.turn(desk.speaker.say("subscribe_no"))

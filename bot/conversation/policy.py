@@ -196,7 +196,7 @@ def hotline(desk: Desk) -> Turn | None:
     if desk.conversation.mode is not Mode.HOTLINE:
         return None
     asking = desk.conversation.facts.asking
-    if asking and desk.says("consent"):
+    if asking and desk.agrees:
         desk.events.append(ConsentGiven(asking, desk.text[:80], desk.library.version_of(f"ask_{asking}")))
     elif asking and desk.says("refuse"):
         desk.events.append(ConsentRefused(asking))

@@ -207,12 +207,22 @@ def clearable(connection: Connection, contact: Contact, now: dt.datetime) -> tup
 
 
 def cancel_waiting(
-    connection: Connection, address_id: str, why: str, now: dt.datetime, *, of: Collection[Author] = AUTHORS
+    connection: Connection,
+    address_id: str,
+    why: str,
+    now: dt.datetime,
+    *,
+    of: Collection[Author] = AUTHORS,
+    dedup: str = "",
 ) -> int:
-    """Nothing of these authors that still waits for this address leaves; how many messages that were."""
-    waiting = and_(
-        outbox.c.address_id == address_id, outbox.c.status.in_(["queued", "claimed"]), outbox.c.author.in_(of)
+    """Nothing of these authors that still waits for this address leaves; how many messages that were. What is just being sent, or
+    may not have arrived, does not leave a second time. `dedup`: only what was said with a key that begins so."""
+    theirs = and_(
+        outbox.c.address_id == address_id, outbox.c.author.in_(of), outbox.c.dedup.startswith(dedup, autoescape=True)
     )
+    waiting = and_(theirs, outbox.c.status.in_(["queued", "claimed"]))
+    on_its_way = and_(theirs, outbox.c.status.in_(["sending", "sent", "uncertain"]), outbox.c.expires_at > now)
+    connection.execute(update(outbox).where(on_its_way).values(expires_at=now))
     return connection.execute(
         update(outbox).where(waiting).values(status=DeliveryStatus.CANCELLED, error=why, done_at=now, **_FREE)
     ).rowcount
@@ -517,9 +527,9 @@ def try_again_now(connection: Connection, contact: Contact) -> None:
     connection.execute(_TRY_AGAIN, {"own": contact.id})
 
 
-_TRY_AGAIN = (
+_TRY_AGAIN = (  # what has not been tried yet waits for its hour (S-10)
     update(outbox)
-    .where(outbox.c.address_id == bindparam("own"), _QUEUED, outbox.c.not_before.is_not(None))
+    .where(outbox.c.address_id == bindparam("own"), _QUEUED, outbox.c.not_before.is_not(None), outbox.c.attempts > 0)
     .values(not_before=None)
 )
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from bot import audit
 from bot.contacts import Contact, record_consent
 from bot.conversation.events import CaseExtended, CaseRequested
+from bot.delivery import outbox
 from bot.hotline import keys
 from bot.letters import fold
 from bot.store.boxes import seal_to
@@ -37,7 +38,8 @@ from bot.store.tables import (
 PURPOSE = "help"
 PERSON, BOT, CLOCK = "person", "bot", "clock"
 LONGEST_CODE = 3  # words
-_OPEN = select(cases).where(cases.c.address_id == bindparam("person"), cases.c.status == "open")
+TOLD_OF_DANGER = "the person told of danger to life or freedom"
+_OPEN = select(cases).where(cases.c.address_id == bindparam("person"), cases.c.status == "open").with_for_update()
 _REFERENCE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -88,11 +90,23 @@ class Case:
 def open_case_of(connection: Connection, keyring: Keyring, contact: Contact) -> Case | None:
     """The person's open case. Whoever calls holds the lock of their address."""
     row = connection.execute(_OPEN, {"person": contact.id}).first()
-    return read_row(keyring, row) if row else None
+    return to_write(connection, keyring, row) if row else None
+
+
+def to_write(connection: Connection, keyring: Keyring, row: Any) -> Case:
+    """A case into which something may be written. Where somebody has put another public key there, it first gets a new one:
+    what the person writes goes to nobody else, and is not lost."""
+    case = read_row(keyring, row)
+    if case.public_key or case.status == "erased":
+        return case
+    generation, public = keys.mend(connection, keyring, row)
+    return replace(case, generation=generation, public_key=public)
 
 
 def read_row(keyring: Keyring, row: Any) -> Case:
+    """`public_key` is empty, so that nothing can be sealed to it, where it is not the one that we wrote."""
     fields = dict(row._mapping)
+    fields["public_key"] = row.public_key if keys.is_proven(keyring, row) else b""
     values = {name: fields[name] for name in Case.__dataclass_fields__ if name != "facts"}
     moments = {name: utc(value) for name, value in values.items() if isinstance(value, dt.datetime)}
     return Case(**{**values, **moments, "facts": _facts(keyring, row)})
@@ -120,6 +134,8 @@ def open_case(
     if known := open_case_of(connection, keyring, contact):
         known = _raised(connection, keyring, known, requested.priority, now)
         known = _enriched(connection, keyring, known, requested, now)
+        if requested.basis == "emergency":
+            known = _on_emergency(connection, keyring, known, contact, requested.reason, now)
         event = {"kind": requested.kind, "basis": requested.basis, "reason": requested.reason}
         add_event(connection, keyring, known, "joined", BOT, event, now)
         add_words(connection, keyring, known, PERSON, requested.words, now)
@@ -161,8 +177,7 @@ def _insert(
         "updated_at": now,
     }
     connection.execute(insert(cases).values(row))  # first: its keys refer to it
-    public = keys.new_case_key(connection, keyring, case_id)
-    connection.execute(update(cases).where(cases.c.id == case_id).values(public_key=public))
+    keys.new_case_key(connection, keyring, case_id)
     return read_row(keyring, connection.execute(select(cases).where(cases.c.id == case_id)).one())
 
 
@@ -174,12 +189,16 @@ def _new_reference() -> str:
 # -- extending ---------------------------------------------------------------------------------------------------------
 
 
-def extend_case(connection: Connection, keyring: Keyring, case: Case, extended: CaseExtended, now: dt.datetime) -> Case:
+def extend_case(
+    connection: Connection, keyring: Keyring, case: Case, contact: Contact, extended: CaseExtended, now: dt.datetime
+) -> Case:
     """Adds what the person told."""
     add_words(connection, keyring, case, PERSON, extended.words, now)
     facts = dict(extended.facts)
     if priority := facts.pop("priority", None):
         case = _raised(connection, keyring, case, priority, now)
+        if priority == "P0":
+            case = _on_emergency(connection, keyring, case, contact, TOLD_OF_DANGER, now)
     if facts:
         add_event(connection, keyring, case, "answer", PERSON, facts, now)
     return _enriched(connection, keyring, case, extended, now)
@@ -209,17 +228,22 @@ def answered(
     return changed(connection, case, asking=None, updated_at=now)
 
 
-def code_lookup(keyring: Keyring, case_id: str, words: str) -> str:
-    """By which a code word is known again, with or without diacritics."""
-    return keyring.lookup("code word", f"{case_id}|{' '.join(fold(words).lower().split())}")
+def code_words(text: str) -> list[str]:
+    """Words as a code word is compared: without diacritics and marks."""
+    return "".join(letter if letter.isalnum() else " " for letter in fold(text).lower()).split()
+
+
+def code_lookup(keyring: Keyring, case_id: str, words: Sequence[str]) -> str:
+    """By which a code word is known again; `words` of `code_words`."""
+    return keyring.lookup("code word", f"{case_id}|{' '.join(words)}")
 
 
 def _says_code(keyring: Keyring, case: Case, text: str) -> bool:
     if case.code_lookup is None:
         return False
-    words = "".join(letter if letter.isalnum() else " " for letter in fold(text).lower()).split()
+    words = code_words(text)
     runs = (words[at : at + length] for length in range(1, LONGEST_CODE + 1) for at in range(len(words) - length + 1))
-    return any(code_lookup(keyring, case.id, " ".join(run)) == case.code_lookup for run in runs)
+    return any(code_lookup(keyring, case.id, run) == case.code_lookup for run in runs)
 
 
 def _raised(connection: Connection, keyring: Keyring, case: Case, priority: str, now: dt.datetime) -> Case:
@@ -228,6 +252,16 @@ def _raised(connection: Connection, keyring: Keyring, case: Case, priority: str,
         return case
     add_event(connection, keyring, case, "priority", BOT, {"from": case.priority, "to": priority}, now)
     return changed(connection, case, priority=priority, updated_at=now)
+
+
+def _on_emergency(
+    connection: Connection, keyring: Keyring, case: Case, contact: Contact, reason: str, now: dt.datetime
+) -> Case:
+    """Whoever cries for help no longer stands on their yes alone: a word typed by another hand cannot take it back (S-22)."""
+    if basis_of(connection, case) == "emergency":
+        return case
+    ground = record_consent(connection, keyring, contact, purpose=PURPOSE, basis="emergency", reason=reason, now=now)
+    return changed(connection, case, consent_id=ground)
 
 
 def _enriched(
@@ -260,8 +294,10 @@ def add_clues(connection: Connection, keyring: Keyring, case: Case, clues: Seque
 
 def erase_cases(connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime) -> None:
     """The person's word: nothing told can be read again; that a case was there, and how grave, stays without it."""
-    for row in connection.execute(select(cases).where(cases.c.address_id == contact.id)).all():
+    theirs = select(cases).where(cases.c.address_id == contact.id).order_by(cases.c.id).with_for_update()
+    for row in connection.execute(theirs).all():
         _empty(connection, row.id)
+        connection.execute(delete(handoffs).where(handoffs.c.case_id == row.id))
         connection.execute(
             update(cases)
             .where(cases.c.id == row.id)
@@ -270,15 +306,37 @@ def erase_cases(connection: Connection, keyring: Keyring, contact: Contact, now:
         audit.record(connection, keyring, actor=PERSON, action="erased", case_id=row.id, now=now)
 
 
+def withdraw_all(connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime) -> None:
+    """The person wants no help any more, and what was told long ago is not passed on either."""
+    told = select(cases).where(cases.c.address_id == contact.id).order_by(cases.c.id).with_for_update()
+    for row in connection.execute(told).all():
+        withdraw(connection, keyring, read_row(keyring, row), now)
+
+
 def withdraw(connection: Connection, keyring: Keyring, case: Case, now: dt.datetime) -> Case:
     """The person wants no help any more. What only their yes allowed is emptied; an emergency stays for people to decide (S-22)."""
     if basis_of(connection, case) == "emergency":
         add_event(connection, keyring, case, "withdrawn", PERSON, {}, now)
+        call_off(connection, case, now)
         return changed(connection, case, relay_since=None, asking=None, updated_at=now)
     audit.record(connection, keyring, actor=PERSON, action="withdrawn", case_id=case.id, now=now)
+    if case.address_id:
+        outbox.cancel_waiting(connection, case.address_id, "withdrawn", now, of=["operator"])
     _empty(connection, case.id)
+    _keep_back(connection, case.id)
     gone = {"status": "closed", "outcome": "withdrawn", "relay_since": None, "ended_at": now, "updated_at": now}
     return changed(connection, case, **gone, **_EMPTY)
+
+
+def knock_key(case_id: str) -> str:
+    """With what the outbox's key of a question begins that waits for a safe hour."""
+    return f"k:{case_id}:"
+
+
+def call_off(connection: Connection, case: Case, now: dt.datetime) -> None:
+    """A question that still waits for its hour is not asked."""
+    if case.address_id:
+        outbox.cancel_waiting(connection, case.address_id, "called_off", now, of=["operator"], dedup=knock_key(case.id))
 
 
 def basis_of(connection: Connection, case: Case) -> str:
@@ -291,8 +349,15 @@ _EMPTY: Mapping[str, None] = {"sealed_facts": None, "sealed_reach": None, "code_
 
 def _empty(connection: Connection, case_id: str) -> None:
     keys.shred(connection, case_id)
-    for table in (case_events, case_messages, case_clues, case_steps, requests, handoffs):
+    for table in (case_events, case_messages, case_clues, case_steps, requests):
         connection.execute(delete(table).where(table.c.case_id == case_id))
+
+
+def _keep_back(connection: Connection, case_id: str) -> None:
+    """What has not left does not leave. That something has left stays known: a later deletion must say so (D-04)."""
+    waiting = handoffs.c.status == "queued"
+    connection.execute(delete(handoffs).where(handoffs.c.case_id == case_id, waiting))
+    connection.execute(update(handoffs).where(handoffs.c.case_id == case_id).values(sealed_body=None))
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------

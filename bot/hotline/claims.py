@@ -9,7 +9,7 @@ from bot import contacts
 from bot.contacts import Contact
 from bot.errors import CaseError
 from bot.hotline import clocks, keys
-from bot.hotline.cases import Case, add_event, changed, read_row
+from bot.hotline.cases import Case, add_event, call_off, changed, to_write
 from bot.hotline.keys import CaseKeys, Operator
 from bot.store.crypto import Keyring
 from bot.store.tables import cases, staff
@@ -22,7 +22,7 @@ def locked(connection: Connection, keyring: Keyring, reference: str) -> tuple[Ca
     if row is None:
         raise CaseError("unknown")
     contact = contacts.lock(connection, keyring, row.address_id) if row.address_id else None
-    case = read_row(keyring, connection.execute(by_reference.with_for_update()).one())
+    case = to_write(connection, keyring, connection.execute(by_reference.with_for_update()).one())
     return case, contact if case.address_id else None
 
 
@@ -59,7 +59,8 @@ def claim(connection: Connection, keyring: Keyring, operator: Operator, referenc
         raise CaseError("taken")
     if not keys.keys_of(connection, case.id, operator):
         raise CaseError("no_key")
-    if case.priority != "P0" and load(connection, operator.id) >= _most_cases(connection, operator.id):
+    most = _most_cases(connection, operator.id)
+    if case.priority != "P0" and load(connection, operator.id) >= most:
         raise CaseError("full")  # S-35; danger to life is never refused
     case = changed(connection, case, owner_id=operator.id, claimed_at=now, updated_at=now)
     return _told(connection, keyring, case, "claimed", operator, operator.id, now)
@@ -70,8 +71,11 @@ def release(connection: Connection, keyring: Keyring, operator: Operator, refere
     case, _, case_keys = held(connection, keyring, operator, reference)
     if case.owner_id is None or case.status != "open":
         raise CaseError("ended")
+    if not case_keys:
+        raise CaseError("no_key")  # nobody could claim it then
     add_event(connection, keyring, case, "released", operator.id, {}, now)
-    keys.share_with_all(connection, case.id, case_keys)
+    keys.share_with_all(connection, keyring, case.id, case_keys)
+    call_off(connection, case, now)
     clocks.restart(connection, case.id, now)
     return changed(connection, case, owner_id=None, claimed_at=None, relay_since=None, asking=None, updated_at=now)
 
@@ -95,10 +99,25 @@ def hand_over(
         raise CaseError("ended")
     if to == case.owner_id or not works_cases(connection, to):
         raise CaseError("no_such_colleague")
+    if not case_keys:
+        raise CaseError("no_key")
     kind = "handed_over" if case.owner_id == operator.id else "assigned"
-    keys.share(connection, case.id, case_keys, [to])
+    keys.share(connection, keyring, case.id, case_keys, [to])
     case = changed(connection, case, owner_id=to, claimed_at=now, asking=None, updated_at=now)
     return _told(connection, keyring, case, kind, operator, to, now)
+
+
+def let_go(connection: Connection, keyring: Keyring, staff_id: str, now: dt.datetime, *, by: str) -> None:
+    """Somebody leaves: what was in their hands is in the queue again, and the bot speaks. Their keys are the caller's to take."""
+    held_now = keys.lock_cases_of(connection, staff_id)
+    theirs = [to_write(connection, keyring, row) for row in held_now if row.owner_id == staff_id]
+    for case in theirs:
+        add_event(connection, keyring, case, "released", by, {}, now)
+        call_off(connection, case, now)
+        clocks.restart(connection, case.id, now)
+        changed(connection, case, owner_id=None, claimed_at=None, relay_since=None, asking=None, updated_at=now)
+    if theirs:
+        keys.everybody_may_lack(connection)
 
 
 def load(connection: Connection, staff_id: str) -> int:
@@ -113,15 +132,23 @@ def works_cases(connection: Connection, staff_id: str) -> bool:
 
 
 def _most_cases(connection: Connection, staff_id: str) -> int:
-    return int(connection.execute(select(staff.c.most_cases).where(staff.c.id == staff_id)).scalar_one())
+    most = (
+        select(staff.c.most_cases).where(staff.c.id == staff_id).with_for_update(key_share=True)
+    )  # one claim at a time
+    return int(connection.execute(most).scalar_one())
 
 
 def _told(
     connection: Connection, keyring: Keyring, case: Case, kind: str, operator: Operator, to: str, now: dt.datetime
 ) -> Case:
     """Narrows the keys to the new hands and writes the event with the new key."""
-    generation, public = keys.narrow(connection, keyring, case.id, to)
-    case = replace(case, generation=generation, public_key=public)
+    case = narrowed(connection, keyring, case, to)
     body = {} if to == operator.id else {"to": to}
     add_event(connection, keyring, case, kind, operator.id, body, now, subject=None if to == operator.id else to)
     return case
+
+
+def narrowed(connection: Connection, keyring: Keyring, case: Case, to: str) -> Case:
+    """The case as only these hands and the supervisors can read it from now on."""
+    generation, public = keys.narrow(connection, keyring, case.id, to)
+    return replace(case, generation=generation, public_key=public)

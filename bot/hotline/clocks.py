@@ -27,6 +27,7 @@ from bot.conversation.replies import Speaker
 from bot.delivery import outbox
 from bot.delivery.render import parts, render
 from bot.hotline import paging
+from bot.hotline.cases import CLOCK, add_event, to_write
 from bot.hotline.paging import Colleague, Exchange
 from bot.hours import Hours
 from bot.messages import VIETNAM, Lane, Reply
@@ -70,6 +71,9 @@ class Done:
     calls: int = 0
     told: int = 0
     unheard: int = 0
+
+    def __add__(self, other: "Done") -> "Done":
+        return Done(self.calls + other.calls, self.told + other.told, self.unheard + other.unheard)
 
     def __bool__(self) -> bool:
         """Whether there is something to send."""
@@ -259,8 +263,14 @@ class _Case:
         at = self.at
         about = f"{self.case.id}:{name}"
         heard = paging.call(at.db, at.keyring, at.clock.exchange, colleague, about, at.now, tried or set())
+        if heard:
+            self._write_down("paged", {"to": colleague.id})
         at.done.calls += heard
         return heard
+
+    def _write_down(self, kind: str, body: Mapping[str, object]) -> None:
+        case = to_write(self.at.db, self.at.keyring, self.case)
+        add_event(self.at.db, self.at.keyring, case, kind, CLOCK, body, self.at.now)
 
     def _follow_up(self, name: str, who: str | None) -> None:
         """The next way of those whom the call did not reach. Where one person was called: after their last way, or when they
@@ -306,6 +316,8 @@ class _Case:
             dedup=f"nobody:{self.case.id}:{self.mark}", author="bot", lane=Lane.EMERGENCY, now=self.at.now, life=left,
             repeat_note=render(speaker.say("may_repeat"), capabilities).text,
         )  # fmt: skip
+        if written:
+            self._write_down("nobody_came", {})
         self.at.done.told += bool(written)
 
     def _facts(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def export(
     CaseError: no_yes, erased, no_key.
     """
     case, contact, _ = held(connection, keyring, operator, reference)
-    ground = ground_for(connection, keyring, case, PURPOSE)
+    ground = ground_for(connection, keyring, case, PURPOSE, now)
     carried = contact is not None and carries_number(connection, case, operator, ground, now)
     made = archive(
         connection, keyring, operator, reference, library, contact.address.identifier if contact and carried else None

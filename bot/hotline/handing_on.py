@@ -171,28 +171,28 @@ def _ground(keyring: Keyring, row: Any) -> Ground:
 # -- handing on --------------------------------------------------------------------------------------------------------
 
 
-def options(connection: Connection, case: Case, receivers: Iterable[Receiver]) -> list[Option]:
+def options(connection: Connection, case: Case, receivers: Iterable[Receiver], now: dt.datetime) -> list[Option]:
     """To whom this case could go now, and what is missing for the others."""
-    return [Option(one, _why_not(connection, case, one.purpose)) for one in receivers]
+    return [Option(one, _why_not(connection, case, one.purpose, now)) for one in receivers]
 
 
-def _why_not(connection: Connection, case: Case, purpose: str) -> str:
-    if second.ground_of(connection, case, purpose) is None:
+def _why_not(connection: Connection, case: Case, purpose: str, now: dt.datetime) -> str:
+    if second.ground_of(connection, case, purpose, now) is None:
         return "no_yes"
-    return "" if _ground_id(connection, case, purpose) else "minor"
+    return "" if _ground_id(connection, case, purpose, now) else "minor"
 
 
-def _ground_id(connection: Connection, case: Case, purpose: str) -> str | None:
+def _ground_id(connection: Connection, case: Case, purpose: str, now: dt.datetime) -> str | None:
     """D-08: about a minor, a yes alone opens no way to an organisation; a second person's grant does."""
     only = ("emergency",) if case.minor and purpose == NGO else ("consent", "emergency")
-    return second.ground_of(connection, case, purpose, only)
+    return second.ground_of(connection, case, purpose, now, only)
 
 
-def ground_for(connection: Connection, keyring: Keyring, case: Case, purpose: str) -> Ground:
+def ground_for(connection: Connection, keyring: Keyring, case: Case, purpose: str, now: dt.datetime) -> Ground:
     """CaseError: no_yes, or minor."""
-    ground_id = _ground_id(connection, case, purpose)
+    ground_id = _ground_id(connection, case, purpose, now)
     if ground_id is None:
-        raise CaseError(_why_not(connection, case, purpose))
+        raise CaseError(_why_not(connection, case, purpose, now))
     return _ground(keyring, connection.execute(select(consents).where(consents.c.id == ground_id)).one())
 
 
@@ -208,7 +208,7 @@ def refer(
 ) -> Handoff:
     """Hands a case on, as a sheet or into the receiver's own system. CaseError: no_yes, minor, not_yours, ended."""
     case, contact, case_keys = owned(connection, keyring, operator, reference)
-    ground = ground_for(connection, keyring, case, receiver.purpose)
+    ground = ground_for(connection, keyring, case, receiver.purpose, now)
     carried = (
         contact.address.identifier if contact and carries_number(connection, case, operator, ground, now) else None
     )
@@ -229,7 +229,7 @@ def refer(
 def carries_number(connection: Connection, case: Case, operator: Operator, ground: Ground, now: dt.datetime) -> bool:
     """Who said yes to handing on was told that the number stays here: it goes along with a yes of its own, or where both were granted
     in danger to life."""
-    if second.ground_of(connection, case, second.REVEAL) is not None:
+    if second.ground_of(connection, case, second.REVEAL, now) is not None:
         return True
     return ground.basis == "emergency" and second.may_reveal(connection, case, operator, now)
 

@@ -4,24 +4,37 @@ The bot seals what it writes to the public key and cannot read it back. While no
 queue holds it; afterwards the owner and the supervisors do. Whenever somebody loses a key, what is written from then on is sealed
 to a new pair. Two people hold the shares of a recovery key that is nowhere else. Where nobody at all could read a case yet, the
 keyring holds it until somebody can.
+
+Public keys lie in the database, and whoever can write there could put their own in their place. So each has a proof beside it that
+needs the keyring. A colleague whose key is not proven gets nothing; a case whose key is not proven gets another pair.
 """
 
-from collections.abc import Collection, Mapping
+import datetime as dt
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, or_, select, true, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, true, update
 
+from bot import audit
 from bot.errors import KeyringError
+from bot.staff.accounts import key_is_proven
 from bot.store import boxes
 from bot.store.boxes import KEY, new_pair, open_with, seal_to
 from bot.store.crypto import Keyring
+from bot.store.database import clock, insert_unless_there
 from bot.store.tables import about, case_keys, cases, staff
+from bot.store.tables import audit as audit_rows
+
+log = logging.getLogger("banduong")
 
 KEYRING, RECOVERY = "keyring", "recovery"
 SUPERVISOR = "supervisor"
 WORKERS = frozenset({"operator", SUPERVISOR})  # roles that read cases; content/policy/permissions.yml agrees (a test)
 _RECOVERY_PLACE = "about|recovery|sealed_value"
+_MOST_AT_ONCE = 200  # keys that one look at the queue gives to the recovery key
+_SAID_ONCE = dt.timedelta(days=1)  # what is wrong with one key is written into the audit once in this time
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ CaseKeys = Mapping[int, bytes]  # generation -> private key
 
 def new_case_key(connection: Connection, keyring: Keyring, case_id: str) -> bytes:
     """The public key of a new case that everybody who works the queue can read."""
-    return _add_pair(connection, keyring, case_id, 1, _workers(connection))
+    return _add_pair(connection, keyring, case_id, 1, _workers(connection, keyring))
 
 
 def _add_pair(
@@ -59,12 +72,15 @@ def _add_pair(
     if not people:
         sealed = keyring.seal(pair.private.hex(), _place(case_id, generation, KEYRING))
         connection.execute(insert(case_keys).values(_row(case_id, generation, KEYRING, sealed)))
+    proof = case_proof(keyring, case_id, generation, pair.public)
+    changes = {"generation": generation, "public_key": pair.public, "key_proof": proof}
+    connection.execute(update(cases).where(cases.c.id == case_id).values(changes))
     return pair.public
 
 
 def _give(connection: Connection, case_id: str, generation: int, holder: str, public: bytes, private: bytes) -> None:
     sealed = seal_to(public, private.hex(), _place(case_id, generation, holder))
-    connection.execute(insert(case_keys).values(_row(case_id, generation, holder, sealed)))
+    insert_unless_there(connection, case_keys, _row(case_id, generation, holder, sealed))
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -92,23 +108,23 @@ def keys_of_keyring(connection: Connection, keyring: Keyring, case_id: str) -> C
 
 def narrow(connection: Connection, keyring: Keyring, case_id: str, owner: str) -> tuple[int, bytes]:
     """From now on only the owner and the supervisors hold this case. The generation and public key of what is new."""
-    supervisors = _supervisors(connection)
-    people = {one: key for one, key in _workers(connection).items() if one == owner or one in supervisors}
+    people = _entitled(connection, keyring, owner)
     keep = {*people, RECOVERY, KEYRING}
     connection.execute(delete(case_keys).where(case_keys.c.case_id == case_id, case_keys.c.holder.not_in(keep)))
     return _renew(connection, keyring, case_id, people)
 
 
 def _renew(connection: Connection, keyring: Keyring, case_id: str, people: Mapping[str, bytes]) -> tuple[int, bytes]:
-    generation = connection.execute(select(cases.c.generation).where(cases.c.id == case_id)).scalar_one() + 1
-    public = _add_pair(connection, keyring, case_id, generation, people)
-    connection.execute(update(cases).where(cases.c.id == case_id).values(generation=generation, public_key=public))
-    return generation, public
+    known = select(func.max(case_keys.c.generation)).where(case_keys.c.case_id == case_id).scalar_subquery()
+    query = select(cases.c.generation, known).where(cases.c.id == case_id)
+    written, held = connection.execute(query).one()
+    generation = max(written, held or 0) + 1
+    return generation, _add_pair(connection, keyring, case_id, generation, people)
 
 
-def share(connection: Connection, case_id: str, keys: CaseKeys, people: Collection[str]) -> None:
+def share(connection: Connection, keyring: Keyring, case_id: str, keys: CaseKeys, people: Collection[str]) -> None:
     """Gives what is known of the case's keys to these people too."""
-    publics = _workers(connection)
+    publics = _workers(connection, keyring)
     held = {
         (row.generation, row.holder)
         for row in connection.execute(select(case_keys).where(case_keys.c.case_id == case_id))
@@ -119,40 +135,63 @@ def share(connection: Connection, case_id: str, keys: CaseKeys, people: Collecti
                 _give(connection, case_id, generation, person, publics[person], private)
 
 
-def share_with_all(connection: Connection, case_id: str, keys: CaseKeys) -> None:
+def share_with_all(connection: Connection, keyring: Keyring, case_id: str, keys: CaseKeys) -> None:
     """Back to the queue: everybody who works it can read the case again."""
-    share(connection, case_id, keys, _workers(connection))
+    share(connection, keyring, case_id, keys, _workers(connection, keyring))
 
 
-def share_missing(connection: Connection, operator: Operator) -> int:
-    """Gives the open cases that this operator reads to colleagues who should read them and cannot yet, such as a new one.
-    How many keys."""
-    given = 0
+def share_missing(connection: Connection, keyring: Keyring, operator: Operator) -> int:
+    """Gives the open cases that this operator reads to colleagues who should read them and cannot yet, such as a new one, and
+    to a new recovery key. How many keys."""
+    given = _share_with_recovery(connection, keyring, operator)
     for colleague in connection.execute(_ACTIVE.where(staff.c.lacks_keys)).all():
-        lacking = set(connection.execute(_lacking(colleague)).scalars())
-        shared = {case_id for case_id in lacking if share_one(connection, case_id, operator, colleague.id)}
-        if lacking == shared:
+        if not key_is_proven(keyring, colleague):
+            continue
+        lacking = _lacking(colleague).order_by(cases.c.id).with_for_update()  # nobody claims them meanwhile
+        found = connection.execute(lacking).scalars().all()
+        shared = [case_id for case_id in found if share_one(connection, keyring, case_id, operator, colleague.id)]
+        if connection.execute(_lacking(colleague).limit(1)).first() is None:
             connection.execute(update(staff).where(staff.c.id == colleague.id).values(lacks_keys=False))
         given += len(shared)
     return given
 
 
-def share_one(connection: Connection, case_id: str, operator: Operator, colleague: str) -> bool:
+def share_one(connection: Connection, keyring: Keyring, case_id: str, operator: Operator, colleague: str) -> bool:
     held = keys_of(connection, case_id, operator)
-    share(connection, case_id, held, [colleague])
+    share(connection, keyring, case_id, held, [colleague])
     return bool(held)
 
 
-def _lacking(colleague: Any) -> Any:
-    """Open cases that this colleague should read and has no key of."""
-    theirs = or_(cases.c.owner_id == colleague.id, cases.c.owner_id.is_(None))
-    has_key = exists().where(
-        case_keys.c.case_id == cases.c.id,
-        case_keys.c.generation == cases.c.generation,
-        case_keys.c.holder == colleague.id,
+def _share_with_recovery(connection: Connection, keyring: Keyring, operator: Operator) -> int:
+    """Some at a time: whoever opens the queue should not wait for it."""
+    recovery = recovery_key(connection, keyring)
+    if recovery is None:
+        return 0
+    theirs = case_keys.alias()
+    has_one = exists().where(
+        theirs.c.case_id == case_keys.c.case_id,
+        theirs.c.generation == case_keys.c.generation,
+        theirs.c.holder == RECOVERY,
     )
+    lacking = connection.execute(
+        select(case_keys).where(case_keys.c.holder == operator.id, ~has_one).limit(_MOST_AT_ONCE)
+    ).all()
+    for row in lacking:
+        private = open_with(operator.private_key, row.sealed_key, _place(row.case_id, row.generation, operator.id))
+        _give(connection, row.case_id, row.generation, RECOVERY, recovery, bytes.fromhex(private))
+    return len(lacking)
+
+
+def _lacking(colleague: Any) -> Any:
+    """Open cases that this colleague should read, and of which somebody else holds a key that they have not."""
+    theirs = or_(cases.c.owner_id == colleague.id, cases.c.owner_id.is_(None))
+    own, other = case_keys.alias("own"), case_keys.alias("other")
+    has_it = exists().where(
+        own.c.case_id == other.c.case_id, own.c.generation == other.c.generation, own.c.holder == colleague.id
+    )
+    lacks_one = exists().where(other.c.case_id == cases.c.id, other.c.holder.not_in([RECOVERY, KEYRING]), ~has_it)
     entitled = true() if SUPERVISOR in colleague.roles.split(",") else theirs
-    return select(cases.c.id).where(cases.c.status == "open", entitled, ~has_key)
+    return select(cases.c.id).where(cases.c.status == "open", entitled, lacks_one)
 
 
 def will_lack(connection: Connection, staff_id: str) -> None:
@@ -160,39 +199,50 @@ def will_lack(connection: Connection, staff_id: str) -> None:
     connection.execute(update(staff).where(staff.c.id == staff_id).values(lacks_keys=True))
 
 
+def everybody_may_lack(connection: Connection) -> None:
+    connection.execute(update(staff).where(staff.c.removed_at.is_(None)).values(lacks_keys=True))
+
+
 def adopt(connection: Connection, keyring: Keyring) -> int:
     """Hands the cases that only the keyring holds to those who work the queue, as soon as there is somebody. How many."""
-    workers = _workers(connection)
-    waiting = list(connection.execute(select(case_keys).where(case_keys.c.holder == KEYRING)).all()) if workers else []
-    for row in waiting:
-        private = _from_keyring(keyring, row)
-        for person, public in workers.items():
-            _give(connection, row.case_id, row.generation, person, public, private)
+    waiting = select(case_keys, cases.c.owner_id).join(cases, cases.c.id == case_keys.c.case_id)
+    adopted = set()
+    for row in connection.execute(waiting.where(case_keys.c.holder == KEYRING)).all():
+        people = _entitled(connection, keyring, row.owner_id)
+        if not people:
+            continue
         if recovery := recovery_key(connection, keyring):
-            _give_if_missing(connection, row, RECOVERY, recovery, private)
+            people[RECOVERY] = recovery
+        for person, public in people.items():
+            _give(connection, row.case_id, row.generation, person, public, _from_keyring(keyring, row))
         connection.execute(_exactly(row.case_id, row.generation, KEYRING))
-    return len({row.case_id for row in waiting})
+        adopted.add(row.case_id)
+    return len(adopted)
 
 
 def take_away(connection: Connection, keyring: Keyring, staff_id: str) -> int:
     """Somebody leaves: no case opens with their key any more, and what is new is sealed to other pairs. How many cases."""
-    held = list(
-        connection.execute(
-            select(cases.c.id, cases.c.owner_id).where(
-                cases.c.status == "open",
-                exists().where(case_keys.c.case_id == cases.c.id, case_keys.c.holder == staff_id),
-            )
-        ).all()
-    )
+    held = lock_cases_of(connection, staff_id)
     connection.execute(delete(case_keys).where(case_keys.c.holder == staff_id))
-    people = {one: key for one, key in _workers(connection).items() if one != staff_id}
-    supervisors = _supervisors(connection) - {staff_id}
     for row in held:
-        entitled = {
-            one: key for one, key in people.items() if row.owner_id is None or one in supervisors or one == row.owner_id
-        }
-        _renew(connection, keyring, row.id, entitled)
+        people = _entitled(connection, keyring, row.owner_id)
+        people.pop(staff_id, None)
+        _renew(connection, keyring, row.id, people)
     return len(held)
+
+
+def lock_cases_of(connection: Connection, staff_id: str) -> Sequence[Any]:
+    """The open cases that this person holds, for the rest of the transaction. Whoever changes many cases takes them before the
+    audit chain, as whoever changes one does."""
+    holds = exists().where(case_keys.c.case_id == cases.c.id, case_keys.c.holder == staff_id)
+    theirs = select(cases).where(cases.c.status == "open", or_(holds, cases.c.owner_id == staff_id))
+    return connection.execute(theirs.order_by(cases.c.id).with_for_update()).all()
+
+
+def mend(connection: Connection, keyring: Keyring, case: Any) -> tuple[int, bytes]:
+    """The public key of this row of `cases` is not ours: another pair for those who should read it. Generation and public key."""
+    _tell(connection, keyring, "case_key_replaced", case_id=case.id)
+    return _renew(connection, keyring, case.id, _entitled(connection, keyring, case.owner_id))
 
 
 def shred(connection: Connection, case_id: str) -> None:
@@ -211,30 +261,59 @@ def ensure_recovery(connection: Connection, keyring: Keyring) -> tuple[str, str]
     connection.execute(
         insert(about).values(name=RECOVERY, sealed_value=keyring.seal(pair.public.hex(), _RECOVERY_PLACE))
     )
-    first, second = boxes.split(pair.private)
-    return _printed(first), _printed(second)
+    return _shares(pair)
+
+
+def renew_recovery(connection: Connection, keyring: Keyring, now: dt.datetime, *, by: str) -> tuple[str, str]:
+    """Another recovery key; its two shares. The ones of before open nothing from now on.
+
+    New cases are sealed to it at once. Others get it when somebody who holds them looks at the queue, because the server cannot read
+    them. What only the key of before could open is lost: `custody` tells how many cases that are.
+    """
+    if recovery_key(connection, keyring) is None:
+        raise KeyringError("There is no recovery key yet: `banduong staff add` makes it with the first account.")
+    pair = new_pair()
+    sealed = keyring.seal(pair.public.hex(), _RECOVERY_PLACE)
+    connection.execute(update(about).where(about.c.name == RECOVERY).values(sealed_value=sealed))
+    connection.execute(delete(case_keys).where(case_keys.c.holder == RECOVERY))
+    audit.record(connection, keyring, actor=by, action="recovery_renewed", now=now)
+    return _shares(pair)
 
 
 def recovery_key(connection: Connection, keyring: Keyring) -> bytes | None:
-    """The public half. It is sealed so that nobody can put another one in its place."""
-    sealed = connection.execute(select(about.c.sealed_value).where(about.c.name == RECOVERY)).scalar()
+    """The public half. It is sealed so that nobody can put another one in its place. It is not renewed before the transaction ends."""
+    here = select(about.c.sealed_value).where(about.c.name == RECOVERY).with_for_update(read=True)
+    sealed = connection.execute(here).scalar()
     return bytes.fromhex(keyring.open(sealed, _RECOVERY_PLACE)) if sealed else None
 
 
-def recover(connection: Connection, keyring: Keyring, first: str, second: str, staff_id: str) -> int:
+def recover(
+    connection: Connection, keyring: Keyring, shares: tuple[str, str], staff_id: str, now: dt.datetime, *, by: str
+) -> int:
     """With both shares: gives every case to this person. How many cases. KeyringError where the shares are not right."""
+    first, second = shares
     pair = _of_shares(first, second)
     if pair is None or pair.public != recovery_key(connection, keyring):
         raise KeyringError("These two shares are not those of the recovery key: check both for slips.")
-    public = _workers(connection).get(staff_id)
+    public = _workers(connection, keyring).get(staff_id)
     if public is None:
-        raise KeyringError("This person has no key yet, or no role that reads cases: let them log in once first.")
+        raise KeyringError(
+            "This person has no key yet, or no role that reads cases: let them accept an invitation first."
+        )
     held = connection.execute(select(case_keys).where(case_keys.c.holder == RECOVERY)).all()
     for row in held:
         place = _place(row.case_id, row.generation, RECOVERY)
         private = bytes.fromhex(open_with(pair.private, row.sealed_key, place))
-        _give_if_missing(connection, row, staff_id, public, private)
-    return len({row.case_id for row in held})
+        _give(connection, row.case_id, row.generation, staff_id, public, private)
+    recovered = {row.case_id for row in held}
+    for case_id in sorted(recovered):
+        audit.record(connection, keyring, actor=by, action="recovered", now=now, case_id=case_id, subject=staff_id)
+    return len(recovered)
+
+
+def _shares(pair: boxes.KeyPair) -> tuple[str, str]:
+    first, second = boxes.split(pair.private)
+    return _printed(first), _printed(second)
 
 
 def _printed(share_of_key: bytes) -> str:
@@ -251,27 +330,69 @@ def _of_shares(first: str, second: str) -> boxes.KeyPair | None:
     return boxes.KeyPair(private) if len(private) == KEY else None
 
 
-# -- rows --------------------------------------------------------------------------------------------------------------
+# -- people ------------------------------------------------------------------------------------------------------------
 
 
-def _workers(connection: Connection) -> dict[str, bytes]:
-    """Everybody who works the queue and has a key."""
-    rows = connection.execute(_ACTIVE)
-    return {row.id: row.public_key for row in rows if WORKERS & set(row.roles.split(","))}
+def _workers(connection: Connection, keyring: Keyring) -> dict[str, bytes]:
+    """Everybody who works the queue and has a key that they were given here."""
+    return {row.id: row.public_key for row in _proven_workers(connection, keyring)}
 
 
-def _supervisors(connection: Connection) -> set[str]:
-    return {row.id for row in connection.execute(_ACTIVE) if SUPERVISOR in row.roles.split(",")}
+def _entitled(connection: Connection, keyring: Keyring, owner: str | None) -> dict[str, bytes]:
+    """Those of them who read a case in these hands: everybody, or its owner and the supervisors."""
+    return {
+        row.id: row.public_key
+        for row in _proven_workers(connection, keyring)
+        if owner is None or row.id == owner or SUPERVISOR in row.roles.split(",")
+    }
 
 
-_ACTIVE = select(staff.c.id, staff.c.roles, staff.c.public_key).where(
+def _proven_workers(connection: Connection, keyring: Keyring) -> list[Any]:
+    proven = []
+    for row in connection.execute(_ACTIVE).all():
+        if not WORKERS & set(row.roles.split(",")):
+            continue
+        if key_is_proven(keyring, row):
+            proven.append(row)
+        else:
+            _tell(connection, keyring, "key_refused", subject=row.id)
+    return proven
+
+
+_ACTIVE = select(staff.c.id, staff.c.roles, staff.c.public_key, staff.c.key_proof).where(
     staff.c.removed_at.is_(None), staff.c.public_key.is_not(None)
 )
 
 
-def _give_if_missing(connection: Connection, row: Any, holder: str, public: bytes, private: bytes) -> None:
-    if connection.execute(select(case_keys).where(*_is(row.case_id, row.generation, holder))).first() is None:
-        _give(connection, row.case_id, row.generation, holder, public, private)
+# -- proofs ------------------------------------------------------------------------------------------------------------
+
+
+def case_proof(keyring: Keyring, case_id: str, generation: int, public: bytes) -> str:
+    """Kept beside the public key of a case."""
+    return keyring.proof(_proven(case_id, generation, public))
+
+
+def is_proven(keyring: Keyring, case: Any) -> bool:
+    """Whether a row of `cases` has the public key that was made for it."""
+    return keyring.proves(case.key_proof, _proven(case.id, case.generation, case.public_key))
+
+
+def _proven(case_id: str, generation: int, public: bytes) -> str:
+    return f"cases|{case_id}|{generation}|{public.hex()}"
+
+
+def _tell(
+    connection: Connection, keyring: Keyring, action: str, *, case_id: str | None = None, subject: str | None = None
+) -> None:
+    """Somebody has written keys into the database. Into the log and the audit, once a day for each."""
+    now, row = clock(connection), audit_rows.c
+    alike = (row.action == action, row.case_id == case_id, row.subject == subject, row.at > now - _SAID_ONCE)
+    if connection.execute(select(row.position).where(*alike).limit(1)).first() is None:
+        log.error("a public key is not the one that was made here (%s): see `banduong keys status`", action)
+        audit.record(connection, keyring, actor="bot", action=action, now=now, case_id=case_id, subject=subject)
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
 
 
 def _from_keyring(keyring: Keyring, row: Any) -> bytes:
@@ -279,11 +400,9 @@ def _from_keyring(keyring: Keyring, row: Any) -> bytes:
 
 
 def _exactly(case_id: str, generation: int, holder: str) -> Any:
-    return delete(case_keys).where(*_is(case_id, generation, holder))
-
-
-def _is(case_id: str, generation: int, holder: str) -> tuple[Any, ...]:
-    return (case_keys.c.case_id == case_id, case_keys.c.generation == generation, case_keys.c.holder == holder)
+    return delete(case_keys).where(
+        case_keys.c.case_id == case_id, case_keys.c.generation == generation, case_keys.c.holder == holder
+    )
 
 
 def _row(case_id: str, generation: int, holder: str, sealed: bytes) -> dict[str, object]:

@@ -64,6 +64,12 @@ def roster(connection: Connection, keyring: Keyring, exchange: Exchange) -> list
     return [one for one in everybody if one.on_duty] or everybody
 
 
+def one(connection: Connection, keyring: Keyring, exchange: Exchange, staff_id: str) -> Colleague | None:
+    """Somebody by name, on duty or not: whose case it is."""
+    row = connection.execute(select(staff, _open_cases()).where(staff.c.id == staff_id)).first()
+    return _colleague(keyring, exchange, row) if row and row.removed_at is None else None
+
+
 def _open_cases() -> Any:
     own = select(func.count()).where(cases.c.owner_id == staff.c.id, cases.c.status == "open")
     return own.scalar_subquery().label("open_cases")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from bot.errors import CaseError
-from bot.hotline.cases import Case, add_event, changed
+from bot.hotline.cases import Case, add_event, call_off, changed
 from bot.hotline.claims import owned
 from bot.hotline.keys import Operator
 from bot.messages import VIETNAM
@@ -36,9 +36,18 @@ class Reach:
         """The first moment from now on at which the person may be written to."""
         if self.allows(now):
             return now
-        local = now.astimezone(VIETNAM)
-        begins = local.replace(hour=self.start.hour, minute=self.start.minute, second=0, microsecond=0)
-        return (begins if begins > local else begins + DAY).astimezone(dt.UTC)
+        return _next_at(self.start, now)
+
+    def closes(self, moment: dt.datetime) -> dt.datetime:
+        """Until when a word that may leave at this moment may leave; at any time: for a day."""
+        return moment + DAY if self.start == self.end else _next_at(self.end, moment)
+
+
+def _next_at(time: dt.time, now: dt.datetime) -> dt.datetime:
+    """The next moment after `now` at which Viet Nam's clock shows this time."""
+    local = now.astimezone(VIETNAM)
+    then = local.replace(hour=time.hour, minute=time.minute, second=0, microsecond=0)
+    return (then if then > local else then + DAY).astimezone(dt.UTC)
 
 
 def set_reach(
@@ -48,6 +57,7 @@ def set_reach(
     case, _, _ = owned(connection, keyring, operator, reference)
     hours = {"start": f"{reach.start:%H:%M}", "end": f"{reach.end:%H:%M}"}
     add_event(connection, keyring, case, "reach", operator.id, hours, now)
+    call_off(connection, case, now)  # its hour was one of the old ones
     connection.execute(
         cases.update()
         .where(cases.c.id == case.id)

@@ -18,6 +18,7 @@ from bot.store.tables import audit as audit_rows
 from bot.store.tables import case_clues, case_events, case_messages, cases, outbox
 
 READS = ("read", "words_forgotten")  # what stands in the audit chain and is no event of the case
+MOST_LINKED = 50  # the newest
 VISIT = dt.timedelta(minutes=10)  # within which looking again belongs to the same visit
 
 
@@ -112,6 +113,8 @@ def linked(connection: Connection, case: Case) -> list[Linked]:
         select(cases.c.reference, cases.c.priority, cases.c.status, case_clues.c.kind)
         .join(cases, cases.c.id == case_clues.c.case_id)
         .where(case_clues.c.lookup.in_(own), case_clues.c.case_id != case.id)
+        .order_by(cases.c.opened_at.desc())
+        .limit(MOST_LINKED)
     )
     found: dict[str, Linked] = {}
     for row in connection.execute(shared):
@@ -119,6 +122,7 @@ def linked(connection: Connection, case: Case) -> list[Linked]:
         found[row.reference] = Linked(row.reference, row.priority, row.status, tuple(dict.fromkeys([*kinds, row.kind])))
     if case.address_id:
         same = select(cases).where(cases.c.address_id == case.address_id, cases.c.id != case.id)
+        same = same.order_by(cases.c.opened_at.desc()).limit(MOST_LINKED)
         for row in connection.execute(same):
             found.setdefault(row.reference, Linked(row.reference, row.priority, row.status, ("line",)))
     return sorted(found.values(), key=lambda one: (one.status != "open", one.priority, one.reference))

@@ -15,15 +15,17 @@ from bot.contacts import Contact
 from bot.delivery import outbox
 from bot.delivery.render import Rendered
 from bot.errors import CaseError
-from bot.hotline.cases import BOT, PERSON, Case, add_event, add_words, changed
+from bot.hotline.cases import BOT, PERSON, Case, add_event, add_words, call_off, changed, knock_key
 from bot.hotline.claims import owned
-from bot.hotline.keys import Operator
-from bot.hotline.reach import next_safe_hour
+from bot.hotline.keys import CaseKeys, Operator
+from bot.hotline.reach import reach_of
+from bot.hotline.reading import timeline
 from bot.messages import Lane
 from bot.store.crypto import Keyring
 from bot.store.database import new_id, utc
 from bot.store.tables import case_messages
 
+MOST_REPEATS = 1  # of a question that was refused
 TALK = dt.timedelta(
     minutes=30
 )  # after the person's last word: later, nobody is written to first but to ask whether it is safe
@@ -46,7 +48,9 @@ def speak(
     if case.heard_at is None or now - case.heard_at > TALK:
         raise CaseError("away")
     case = _take_line(connection, keyring, case, contact, operator, now)
-    _say(connection, keyring, case, contact, operator, text, rendered, now, message_id=message_id)
+    case = changed(connection, case, asking=None)  # a yes to these words is none to an earlier question (D-05)
+    press = f"{message_id[:36]}:{sha256(text.encode()).hexdigest()[:16]}" if message_id else new_id()
+    _say(connection, keyring, case, contact, operator, text, rendered, now, f"h:{case.id}:{press}")
     return case
 
 
@@ -59,10 +63,19 @@ def ask(
     question: tuple[str, Sequence[Rendered]],
     now: dt.datetime,
 ) -> Case:
-    """The reviewed question whether something may be passed on. The person's own word decides; nobody can say it for them."""
+    """The reviewed question whether something may be passed on. The person's own word decides; nobody can say it for them. After
+    a no it is asked once more at most (S-20). CaseError: refused, and those of `speak`."""
+    case, _, held = owned(connection, keyring, operator, reference)
+    if _refusals(connection, case, held, purpose) > MOST_REPEATS:
+        raise CaseError("refused")
     case = speak(connection, keyring, operator, reference, *question, now)
     add_event(connection, keyring, case, "asked", operator.id, {"purpose": purpose}, now)
     return changed(connection, case, asking=purpose, updated_at=now)
+
+
+def _refusals(connection: Connection, case: Case, held: CaseKeys, purpose: str) -> int:
+    events = timeline(connection, case, held)
+    return sum(one.kind == "refused" and (one.body or {}).get("purpose") == purpose for one in events)
 
 
 def knock(
@@ -78,10 +91,13 @@ def knock(
     safe. When that is. CaseError: no_reach where they never said an hour; silent where they left and have not written since."""
     case, contact, _ = owned(connection, keyring, operator, reference)
     contact = _reachable(case, contact)
-    at = next_safe_hour(keyring, connection, case.id, now)
-    if at is None:
+    reach = reach_of(keyring, connection, case.id)
+    if reach is None:
         raise CaseError("no_reach")
-    _say(connection, keyring, case, contact, operator, text, rendered, now, not_before=at)
+    call_off(connection, case, now)
+    at = reach.next(now)
+    key = knock_key(case.id) + new_id()
+    _say(connection, keyring, case, contact, operator, text, rendered, now, key, at, reach.closes(at) - at)
     add_event(connection, keyring, case, "knocked", operator.id, {"at": at.isoformat()}, now)
     return at
 
@@ -152,14 +168,15 @@ def _say(
     text: str,
     rendered: Sequence[Rendered],
     now: dt.datetime,
+    dedup: str,
     not_before: dt.datetime | None = None,
-    message_id: str = "",
+    life: dt.timedelta = outbox.LIFE,
 ) -> None:
-    press = f"{message_id[:36]}:{sha256(text.encode()).hexdigest()[:16]}" if message_id else new_id()
+    if not text.strip():
+        raise CaseError("empty")
     ids = outbox.say(
         connection, keyring, contact, rendered,
-        dedup=f"h:{case.id}:{press}", author="operator", lane=Lane.EMERGENCY, now=now,
-        not_before=not_before,
+        dedup=dedup, author="operator", lane=Lane.EMERGENCY, now=now, life=life, not_before=not_before,
     )  # fmt: skip
     if ids:
         add_words(connection, keyring, case, operator.id, [text], now, outbox_id=ids[0])

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from bot.contacts import record_consent
 from bot.errors import CaseError
@@ -127,18 +127,26 @@ def decided(connection: Connection, limit: int = 20) -> list[Request]:
 
 
 def ground_of(
-    connection: Connection, case: Case, purpose: str, bases: Collection[str] = ("consent", "emergency")
+    connection: Connection,
+    case: Case,
+    purpose: str,
+    now: dt.datetime,
+    bases: Collection[str] = ("consent", "emergency"),
 ) -> str | None:
-    """The id of the consent, or of the granted emergency, by which this may be passed on; None: it may not."""
+    """The id of the consent, or of the emergency granted within the hour, by which this may be passed on; None: it may not.
+    A yes that was given for a later case is none for this one."""
     if case.address_id is None:
         return None
     given = select(consents.c.id).where(
         consents.c.address_id == case.address_id,
         consents.c.purpose == purpose,
         consents.c.basis.in_(bases),
+        or_(consents.c.basis == "consent", consents.c.given_at > now - HOLDS),
         consents.c.withdrawn_at.is_(None),
         consents.c.given_at >= case.opened_at,
     )
+    if case.ended_at is not None:
+        given = given.where(consents.c.given_at <= case.ended_at)
     return connection.execute(given.order_by(consents.c.given_at.desc()).limit(1)).scalar()
 
 
@@ -158,7 +166,7 @@ def may_reveal(connection: Connection, case: Case, operator: Operator, now: dt.d
         one.kind == REVEAL and one.granted and one.asked_by == operator.id and one.until and one.until > now
         for one in of_case(connection, case, {})
     )
-    return granted or ground_of(connection, case, REVEAL) is not None
+    return granted or ground_of(connection, case, REVEAL, now) is not None
 
 
 _ALL = select(requests, cases.c.reference, cases.c.priority).join(cases, cases.c.id == requests.c.case_id)

@@ -2,15 +2,14 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from sqlalchemy import Connection, delete
 
 from bot import audit
 from bot.errors import CaseError
-from bot.hotline import keys
-from bot.hotline.cases import Case, add_clues, add_event, changed, code_lookup, open_case_of
-from bot.hotline.claims import held, owned
+from bot.hotline.cases import LONGEST_CODE as MOST_WORDS
+from bot.hotline.cases import Case, add_clues, add_event, call_off, changed, code_lookup, code_words, open_case_of
+from bot.hotline.claims import held, narrowed, owned
 from bot.hotline.keys import Operator
 from bot.store.crypto import Keyring
 from bot.store.tables import case_messages
@@ -76,10 +75,11 @@ def set_code(
     """S-11: the word by which both know each other again. Only a digest and the sealed event keep it."""
     case, _, _ = owned(connection, keyring, operator, reference)
     words = " ".join(words.split())
-    if not SHORTEST_CODE <= len(words) <= LONGEST_CODE or len(words.split()) > 3:
+    compared = code_words(words)
+    if not SHORTEST_CODE <= len("".join(compared)) <= len(words) <= LONGEST_CODE or len(compared) > MOST_WORDS:
         raise CaseError("code")
     add_event(connection, keyring, case, "code_set", operator.id, {"words": words}, now)
-    return changed(connection, case, code_lookup=code_lookup(keyring, case.id, words), updated_at=now)
+    return changed(connection, case, code_lookup=code_lookup(keyring, case.id, compared), updated_at=now)
 
 
 def add_clue(
@@ -115,6 +115,7 @@ def close(
     add_event(
         connection, keyring, case, "closed", operator.id, {"outcome": outcome, "text": text.strip()[:LONGEST]}, now
     )
+    call_off(connection, case, now)
     ended = {"status": "closed", "outcome": outcome, "relay_since": None, "asking": None, "ended_at": now}
     return changed(connection, case, **ended, updated_at=now)
 
@@ -124,14 +125,15 @@ def reopen(
 ) -> Case:
     """Into the hands of whoever reopens it. Not where the person took it back, or has another open case."""
     case, contact, case_keys = held(connection, keyring, operator, reference)
-    if case.status != "closed" or not case_keys:
-        raise CaseError("erased" if case.outcome == "withdrawn" else "ended")
+    if case.status != "closed":
+        raise CaseError("open")
+    if not case_keys:
+        raise CaseError("erased" if case.outcome == "withdrawn" else "no_key")
     if contact is None:
         raise CaseError("gone")
     if open_case_of(connection, keyring, contact):
         raise CaseError("other_open")
-    generation, public = keys.narrow(connection, keyring, case.id, operator.id)
-    case = replace(case, generation=generation, public_key=public)
+    case = narrowed(connection, keyring, case, operator.id)
     add_event(connection, keyring, case, "reopened", operator.id, {"text": reason.strip()[:LONGEST]}, now)
     again = {"status": "open", "outcome": None, "ended_at": None, "owner_id": operator.id, "claimed_at": now}
     return changed(connection, case, **again, updated_at=now)

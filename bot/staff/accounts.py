@@ -125,6 +125,20 @@ def joined_roles(roles: Collection[str]) -> str:
     return ",".join(sorted(roles))
 
 
+def key_proof(keyring: Keyring, staff_id: str, roles: str, public_key: bytes) -> str:
+    """Kept beside a public key: whoever can write to the database alone cannot put another key, or another role, in its place."""
+    return keyring.proof(_proven(staff_id, roles, public_key))
+
+
+def key_is_proven(keyring: Keyring, row: Any) -> bool:
+    """Whether a row of `staff` has the public key and the roles that it was given here."""
+    return row.public_key is not None and keyring.proves(row.key_proof, _proven(row.id, row.roles, row.public_key))
+
+
+def _proven(staff_id: str, roles: str, public_key: bytes) -> str:
+    return f"staff|{staff_id}|{roles}|{public_key.hex()}"
+
+
 def _place(staff_id: str) -> str:
     return f"staff|{staff_id}|sealed_profile"
 
@@ -136,7 +150,11 @@ def set_roles(
     connection: Connection, keyring: Keyring, account: Account, roles: Collection[str], now: dt.datetime, *, by: str
 ) -> None:
     """Counts at the person's next request. Whoever may no longer read cases loses their keys by the caller's hand."""
-    _change(connection, account.id, {"roles": joined_roles(roles)})
+    row = connection.execute(select(staff).where(staff.c.id == account.id).with_for_update()).one()
+    changes: dict[str, object] = {"roles": joined_roles(roles)}
+    if key_is_proven(keyring, row):  # a key that somebody put there does not become ours by this
+        changes["key_proof"] = key_proof(keyring, row.id, joined_roles(roles), row.public_key)
+    _change(connection, account.id, changes)
     audit.record(connection, keyring, actor=by, action="staff_roles", now=now, subject=account.id)
 
 
@@ -146,6 +164,7 @@ def remove(connection: Connection, keyring: Keyring, account: Account, now: dt.d
         "password_hash",
         "key_salt",
         "public_key",
+        "key_proof",
         "locked_private_key",
         "sealed_totp",
         "invite_lookup",

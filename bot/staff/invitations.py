@@ -20,6 +20,7 @@ from bot.staff.accounts import (
     account_of,
     end_sessions,
     joined_roles,
+    key_proof,
     lookup,
     row_of_login,
     sealed_profile,
@@ -66,8 +67,8 @@ def invite(
 def _check(login: str, name: str) -> None:
     if not LOGIN.fullmatch(login):
         raise StaffError("bad_login", "A login has 3 to 30 lower-case letters, digits, dots or dashes.")
-    if not 0 < len(name.strip()) <= LONGEST_NAME:
-        raise StaffError("bad_name", f"Give a name of at most {LONGEST_NAME} characters.")
+    if not 0 < len(name.strip()) <= LONGEST_NAME or not name.isprintable():
+        raise StaffError("bad_name", f"Give a name of at most {LONGEST_NAME} characters that can be seen.")
 
 
 def _write(
@@ -125,6 +126,7 @@ def accept(
     pair = new_pair()
     values = {
         "password_hash": lock.password_hash, "key_salt": lock.key_salt, "public_key": pair.public,
+        "key_proof": key_proof(keyring, found.id, joined_roles(found.roles), pair.public),
         "locked_private_key": boxes.lock(lock.secret, pair.private),
         "sealed_totp": sealed_totp(keyring, found.id, secret), "totp_step": steps[-1],
         "invite_lookup": None, "invite_until": None,

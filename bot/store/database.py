@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from bot.errors import KeyringError, SchemaError, StoreError
 from bot.store import tables
 from bot.store.crypto import Keyring, create_keyring, load_keyring
+from bot.store.presence import Presence
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 log = logging.getLogger("banduong")
@@ -28,28 +29,54 @@ _SERVER_CLOCK = select(func.clock_timestamp(type_=DateTime(timezone=True)))
 CLOCK_HOLDS = 5.0  # seconds for which the server's clock is reckoned on from a reading
 _CLOCKS: WeakKeyDictionary[Engine, tuple[float, dt.datetime]] = WeakKeyDictionary()
 _VERSION = text("SELECT version_num FROM alembic_version")
+_LOOKING: Mapping[str, Mapping[str, Any]] = {
+    "sqlite": {"looking": True},  # write-ahead log: what is read stays as it was when reading began
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
 _PROOF = "these keys belong to this database"
+
+
+class _Turn:
+    """A lock that says so where a thread would wait for itself."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+
+    def __enter__(self) -> None:
+        if self._holder == threading.get_ident():
+            raise RuntimeError("A transaction was begun inside another one.")
+        self._lock.acquire()
+        self._holder = threading.get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        self._holder = None
+        self._lock.release()
 
 
 class Database:
     """An open database of the right version, with the keys that belong to it."""
 
-    def __init__(self, engine: Engine, keyring: Keyring) -> None:
+    def __init__(self, engine: Engine, keyring: Keyring, presence: Presence | None = None) -> None:
         self.engine = engine
         self.keyring = keyring
+        self._presence = presence
         # SQLite has one writer. Threads that wait here go on at once; SQLite's own waiting sleeps ever longer.
-        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
+        self._turn = _Turn() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction: all of it is on disk afterwards, or none. StoreError says in a sentence what was in the way."""
-        try:
-            with self._turn, self.engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise StoreError(_explain(error)) from None
-        except PoolTimeoutError:
-            raise StoreError("The database has more to do than it can: try again in a moment.") from None
+        with _explained(), self._turn, self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """The store as it is at this moment, however long reading takes; nobody who writes waits for it. Nothing is written here."""
+        with _explained(), self.engine.connect() as connection:
+            looking = connection.execution_options(**_LOOKING[connection.dialect.name])
+            with looking.begin():
+                yield looking
 
     def checkpoint(self) -> None:
         """Empties SQLite's write-ahead log, so that deleted text does not linger there."""
@@ -60,20 +87,28 @@ class Database:
             except DBAPIError as error:  # the work itself is committed; the next checkpoint empties the log
                 log.warning("the write-ahead log could not be emptied: %s", _explain(error))
 
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Meanwhile nobody else on this machine has this house open. StoreError where somebody has."""
+        return self._presence.alone() if self._presence else contextlib.nullcontext()
+
     def close(self) -> None:
         self.engine.dispose()
+        if self._presence:
+            self._presence.close()
 
 
 def open_database(url: str, home: Path) -> Database:
     """Opens (and on first use creates) the database, brings it to this version, and proves the keys."""
     _prepare_home(home)
     engine = _engine(url)
+    presence = Presence(home)  # before the keys are read: afterwards none of them is taken away
     try:
         path = home / "keyring.json"
         upgrade(engine, load_keyring(path))
-        return Database(engine, _keyring_of(engine, path))
+        return Database(engine, _keyring_of(engine, path), presence)
     except Exception as error:
         engine.dispose()
+        presence.close()
         if isinstance(error, DBAPIError):
             raise StoreError(_explain(error)) from None
         if isinstance(error, SQLAlchemyError):
@@ -201,8 +236,9 @@ def _sqlite_engine(engine: Engine) -> Engine:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN" if options.get("looking") else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -238,6 +274,16 @@ def _keyring_of(engine: Engine, path: Path) -> Keyring:
         else:
             keyring.open(proof, "about|proof|sealed_value")
     return keyring
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreError(_explain(error)) from None
+    except PoolTimeoutError:
+        raise StoreError("The database has more to do than it can: try again in a moment.") from None
 
 
 def _explain(error: DBAPIError) -> str:

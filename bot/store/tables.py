@@ -214,6 +214,7 @@ staff = Table(
     Column("password_hash", String(200)),  # Argon2id; none before the first log-in
     Column("key_salt", LargeBinary),  # of the second Argon2id, whose secret locks the private key
     Column("public_key", LargeBinary),
+    Column("key_proof", String(64)),  # keyed digest of id, roles and public key: nobody else can put theirs there
     Column("locked_private_key", LargeBinary),
     Column("sealed_totp", LargeBinary),
     Column("totp_step", BigInteger, nullable=False, server_default="0"),  # the last that was used: none serves twice
@@ -270,6 +271,7 @@ cases = Table(
     Column("sealed_facts", LargeBinary),  # country, signs, about self or other: what the queue shows, in closed words
     Column("generation", SmallInteger, nullable=False, server_default="1"),  # of the case's key pair
     Column("public_key", LargeBinary, nullable=False),  # to which what is new is sealed
+    Column("key_proof", String(64)),  # keyed digest of id, generation and public key
     Column("owner_id", Id, ForeignKey("staff.id"), index=True),
     Column("claimed_at", Moment),
     Column("relay_since", Moment),  # since then an operator speaks, and the bot does not

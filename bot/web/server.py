@@ -94,6 +94,8 @@ def _announce(house: App, host: str, port: int, say: Callable[[str], None]) -> N
             say(words["nobody"]["en"])
     if house.missing_reporting_policy():
         say(words["trial"]["en"])
+    if channels := house.transfers_without_dossier:
+        say(words["transfers"]["en"].format(channels=", ".join(channels)))
     if due := len(list(house.library.expiring(dt.datetime.now(dt.UTC).date()))):
         say(words["expiring"]["en"].format(count=due))
     say(words["stop"]["en"])

@@ -209,7 +209,7 @@ def _values(
     keyring, me = desk.database.keyring, operator_of(session)
     events = reading.timeline(connection, case, held) if held else []
     within = desk.house.config.bot.hotline.claim_within
-    state = _state(desk, connection, keyring, session, case, contact, now)
+    state = _state(desk, connection, keyring, session, case, contact, now) | {"access": exports.awaited(events)}
     return {
         "case": shown.case(case, texts.channel_of(contact), case.opened_at + within[case.priority]),
         "can": _can(connection, case, me, state, now, desk.house.library.permissions.of(session.account.roles), events),
@@ -238,7 +238,7 @@ def _values(
             "replies": texts.replies(desk.house.library, session.account.language, contact),
         },
         "number": typed.number,
-        **_actions(desk, connection, case, me, shown, held),
+        **_actions(desk, connection, case, me, shown, held, now),
     }
 
 
@@ -299,7 +299,13 @@ def _can(
 
 
 def _actions(
-    desk: Desk, connection: Connection, case: Case, me: Operator, shown: Shown, held: keys.CaseKeys
+    desk: Desk,
+    connection: Connection,
+    case: Case,
+    me: Operator,
+    shown: Shown,
+    held: keys.CaseKeys,
+    now: dt.datetime,
 ) -> dict[str, Any]:
     loads = queue.loads(connection)
     colleagues = [
@@ -316,7 +322,7 @@ def _actions(
     return {
         "colleagues": colleagues,
         "consents": [
-            {"purpose": purpose, "state": _consent_state(connection, case, purpose), "at": None}
+            {"purpose": purpose, "state": _consent_state(connection, case, purpose, now), "at": None}
             for purpose in second.KINDS
         ],
         "receivers": [
@@ -326,7 +332,7 @@ def _actions(
                 "purpose": one.receiver.purpose,
                 "ready": not one.why_not,
             }
-            for one in handing_on.options(connection, case, desk.house.library.receivers.values())
+            for one in handing_on.options(connection, case, desk.house.library.receivers.values(), now)
         ],
         "handoffs": [
             {
@@ -351,7 +357,7 @@ def _actions(
     }
 
 
-def _consent_state(connection: Connection, case: Case, purpose: str) -> str:
-    if second.ground_of(connection, case, purpose):
+def _consent_state(connection: Connection, case: Case, purpose: str, now: dt.datetime) -> str:
+    if second.ground_of(connection, case, purpose, now):
         return "yes"
     return "asked" if case.asking == purpose else "none"

@@ -88,16 +88,16 @@ class Bulletin:
                 heard.put_nowait(news)
 
     def _end(self) -> int:
-        with self._desk.begin() as (connection, _keyring, _now):
+        with self._desk.database.read() as connection:
             return audit.head(connection).position
 
     def _queue_news(self, new: str | None = None) -> News:
-        with self._desk.begin() as (connection, _keyring, _now):
+        with self._desk.database.read() as connection:
             waiting = queue.waiting(connection)[0].count
         return News("queue", json.dumps({"p0": waiting, "new": new}))
 
     def _since_last(self) -> list[News]:
-        with self._desk.begin() as (connection, _keyring, _now):
+        with self._desk.database.read() as connection:
             rows_since = audit.since(connection, self._position)
             self._position = rows_since[-1].position if rows_since else self._position
             entries = [one for one in rows_since if one.case_id]

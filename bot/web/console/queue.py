@@ -50,7 +50,7 @@ def _lines(desk: Desk, session: Session, show: str, q: str, page: int) -> dict[s
     me = operator_of(session)
     within = desk.house.config.bot.hotline.claim_within
     with desk.begin() as (connection, keyring, now):
-        keys.share_missing(connection, me)
+        keys.share_missing(connection, keyring, me)
         shown = desk.shown(connection, session, now)
         if q:
             found, pages = queue.find(connection, keyring, q, claim_within=within), 1

@@ -1,13 +1,14 @@
 """Cases as the console's templates want them: plain values, names in place of codes. Each template says what it wants at its top."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.content import Library
 from bot.hotline.cases import BOT, CLOCK, PERSON, Case
 from bot.hotline.queue import QueueRow, Waiting
 from bot.hotline.reading import CaseEvent, Words
+from bot.web.filters import day
 
 _DELIVERIES = {
     "queued": "queued", "claimed": "queued", "sending": "queued", "sent": "sent", "delivered": "delivered",
@@ -94,7 +95,7 @@ class Shown:
             "country": self.country(case.facts.country),
             "flags": self.flags(case.facts.flags),
             "answers": [
-                {"asked": self._asked(name), "answered": self._answered(str(value))}
+                {"asked": self.asked(name), "answered": self.answered(str(value))}
                 for event in events
                 if event.kind == "answer" and event.body
                 for name, value in event.body.items()
@@ -156,10 +157,10 @@ class Shown:
 
     def _delivery(self, words: Words) -> str | None:
         if words.delivery == "cancelled":
-            return "held" if words.error == "silent" else "failed"
+            return {"silent": "held", "called_off": "called_off"}.get(words.error or "", "failed")
         return _DELIVERIES.get(words.delivery) if words.delivery else None
 
-    def _asked(self, question: str) -> str:
+    def asked(self, question: str) -> str:
         """The question of a form as it was put, or what was noticed."""
         for form in self._library.forms.values():
             for one in form.questions:
@@ -167,7 +168,7 @@ class Shown:
                     return one.ask.in_language(self.language)
         return self._words()["noticed"].get(question, question)
 
-    def _answered(self, value: str) -> str:
+    def answered(self, value: str) -> str:
         action = self._library.actions.get(value)
         return action.in_language(self.language) if action else self._words()["noticed"].get(value, value)
 
@@ -175,26 +176,89 @@ class Shown:
         """What an event says beside its kind, in words."""
         if event.body is None:
             return self._words()["case"]["sealed_before"]
-        words = self._words()
         body = {name: str(value) for name, value in event.body.items() if value}
-        match event.kind:
-            case "note" | "closed":
-                ended = words["outcomes"].get(body.get("outcome", ""), "")
-                return " · ".join(filter(None, [ended, body.get("text")])) or None
-            case "priority":
-                return " → ".join([body["from"], body["to"]]) + (f": {body['reason']}" if "reason" in body else "")
-            case "handed_over" | "assigned":
-                return self.name(body.get("to"))
-            case "asked" | "consent" | "refused":
-                return words["purposes"].get(body.get("purpose", ""))
-            case "second_asked" | "second_granted" | "second_refused":
-                return ": ".join(filter(None, [words["requests"].get(body.get("kind", "")), body.get("reason")]))
-            case "answer":
-                return "; ".join(f"{self._asked(name)} {self._answered(value)}" for name, value in body.items())
-            case "summary" | "clue" | "code_set" | "referred":
-                return "; ".join(body.values()) or None
-            case "reach":
-                return f"{body['start']}-{body['end']}"
-            case "opened" | "joined":
-                return words["bases"].get(body.get("basis", ""))
-        return None
+        tell = _DETAILS.get(event.kind)
+        return tell(self, body, self._words()) if tell else None
+
+
+Body = Mapping[str, str]
+Vocabulary = Mapping[str, Mapping[str, str]]
+
+
+def _priority(_shown: Shown, body: Body, _words: Vocabulary) -> str:
+    return " → ".join([body["from"], body["to"]]) + (f": {body['reason']}" if "reason" in body else "")
+
+
+def _written(_shown: Shown, body: Body, words: Vocabulary) -> str | None:
+    ended = words["outcomes"].get(body.get("outcome", ""))
+    return _joined(" · ", ended, body.get("text"))
+
+
+def _to_colleague(shown: Shown, body: Body, _words: Vocabulary) -> str | None:
+    return shown.name(body.get("to"))
+
+
+def _purpose(_shown: Shown, body: Body, words: Vocabulary) -> str | None:
+    return words["purposes"].get(body.get("purpose", ""))
+
+
+def _second(_shown: Shown, body: Body, words: Vocabulary) -> str | None:
+    return _joined(": ", words["requests"].get(body.get("kind", "")), body.get("reason"))
+
+
+def _answer(shown: Shown, body: Body, _words: Vocabulary) -> str:
+    return "; ".join(f"{shown.asked(name)} {shown.answered(value)}" for name, value in body.items())
+
+
+def _told(_shown: Shown, body: Body, _words: Vocabulary) -> str | None:
+    return _joined("; ", *body.values())
+
+
+def _handed_on(shown: Shown, body: Body, words: Vocabulary) -> str | None:
+    receiver = shown.receiver(body["receiver"]) if "receiver" in body else None
+    return _joined(" · ", receiver, words["forms"].get(body.get("form", "")), words["bases"].get(body.get("basis", "")))
+
+
+def _answer_by(_shown: Shown, body: Body, words: Vocabulary) -> str:
+    return words["case"]["answer_by"].format(day=day(dt.date.fromisoformat(body["answer_by"])))
+
+
+def _hours(_shown: Shown, body: Body, _words: Vocabulary) -> str:
+    return f"{body['start']}-{body['end']}"
+
+
+def _ground(_shown: Shown, body: Body, words: Vocabulary) -> str | None:
+    return words["bases"].get(body.get("basis", ""))
+
+
+def _joined(between: str, *texts: str | None) -> str | None:
+    return between.join(text for text in texts if text) or None
+
+
+_DETAILS: Mapping[str, Callable[[Shown, Body, Vocabulary], str | None]] = {
+    "opened": _ground,
+    "joined": _ground,
+    "answer": _answer,
+    "note": _written,
+    "closed": _written,
+    "reopened": _written,
+    "summary": _told,
+    "clue": _told,
+    "code_set": _told,
+    "priority": _priority,
+    "handed_over": _to_colleague,
+    "assigned": _to_colleague,
+    "paged": _to_colleague,
+    "asked": _purpose,
+    "consent": _purpose,
+    "refused": _purpose,
+    "second_asked": _second,
+    "second_granted": _second,
+    "second_refused": _second,
+    "referred": _handed_on,
+    "exported": _handed_on,
+    "delivered": _handed_on,
+    "not_delivered": _handed_on,
+    "access_asked": _answer_by,
+    "reach": _hours,
+}

@@ -36,6 +36,7 @@ def _create_staff() -> None:
     sa.Column('password_hash', sa.String(length=200), nullable=True),
     sa.Column('key_salt', sa.LargeBinary(), nullable=True),
     sa.Column('public_key', sa.LargeBinary(), nullable=True),
+    sa.Column('key_proof', sa.String(length=64), nullable=True),
     sa.Column('locked_private_key', sa.LargeBinary(), nullable=True),
     sa.Column('sealed_totp', sa.LargeBinary(), nullable=True),
     sa.Column('totp_step', sa.BigInteger(), server_default='0', nullable=False),
@@ -114,6 +115,7 @@ def _create_cases() -> None:
     sa.Column('sealed_facts', sa.LargeBinary(), nullable=True),
     sa.Column('generation', sa.SmallInteger(), server_default='1', nullable=False),
     sa.Column('public_key', sa.LargeBinary(), nullable=False),
+    sa.Column('key_proof', sa.String(length=64), nullable=True),
     sa.Column('owner_id', sa.String(length=32), nullable=True),
     sa.Column('claimed_at', Moment, nullable=True),
     sa.Column('relay_since', Moment, nullable=True),
@@ -263,7 +265,8 @@ def _take_over(old_cases: list[sa.Row], old_events: list[sa.Row]) -> None:
         kept = ('id', 'reference', 'address_id', 'consent_id', 'purpose', 'kind', 'priority', 'minor', 'status')
         op.get_bind().execute(insert['cases'].values(
             **{name: getattr(row, name) for name in kept}, sealed_facts=keyring.seal(json.dumps(facts), place),
-            public_key=made[row.id].public, opened_at=row.opened_at, updated_at=row.updated_at,
+            public_key=made[row.id].public, key_proof=keyring.proof(f'cases|{row.id}|1|{made[row.id].public.hex()}'),
+            opened_at=row.opened_at, updated_at=row.updated_at,
             ended_at=None if row.status == 'open' else row.updated_at,
         ))
         place = f'case_keys|{row.id}|1|keyring'
