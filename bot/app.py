@@ -1,7 +1,7 @@
 """Builds the house once from its configuration; the only place that knows every room."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -273,15 +273,19 @@ class App:
 
         return Rehearsal(self.interpreter, self.policy, channel)
 
-    def missing_reporting_policy(self) -> bool:
-        """S-24: whether the operating organisation has not yet said what its staff must report."""
+    def reporting_policy(self) -> Mapping[str, str]:
+        """S-24: what the lawyer of the operating organisation has said its staff must report; empty while nobody has."""
         path = self.config.content_folder / REPORTING_POLICY
         try:
-            return not (load_yaml(path) or {}).get("decided_by")
+            written = load_yaml(path) or {}
+            return written if written.get("decided_by") else {}
         except FileNotFoundError:
-            return True
+            return {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
             raise ConfigError(f"{path} cannot be read: mend its YAML.") from None
+
+    def missing_reporting_policy(self) -> bool:
+        return not self.reporting_policy()
 
     @property
     def transfers_without_dossier(self) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class Stage:
         return HTMLResponse(pages.strict_environment().get_template(f"console/{template}").render(whole))
 
     def _case(self, **composer: Any) -> HTMLResponse:
-        state = {"identity": "known", "presence": self.presence, "knock": None}
+        state = {"identity": "known", "presence": self.presence, "knock": None, "access": False}
         context = pages.a_case(talk=self.talk, composer=pages.a_composer(**composer), state=state)
         return self._render("case.html", "case", CASE, context)
 

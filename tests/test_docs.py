@@ -111,6 +111,15 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [target for target in targets if not (document.parent / target.split("#")[0]).exists()] == []
 
 
+def test_every_picture_is_shown_and_small() -> None:
+    """What lies in docs/pictures stands in the handbook, is no larger than 60 KB and shows whoever cannot see it what it is about."""
+    shown = dict(re.findall(r"!\[([^\]]*)\]\(pictures/([^)]+)\)", _text(ROOT / "docs" / "operator.md")))
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert set(shown.values()) == set(pictures)
+    assert all(shown)
+    assert max(pictures.values()) <= 60_000
+
+
 # -- for deployers -----------------------------------------------------------------------------------------------------
 
 

@@ -205,15 +205,20 @@ def _they_talk_by_sms(town: SmsTown, lan: Console, reference: str) -> None:
 
 
 def _the_person_leaves(town: SmsTown, lan: Console) -> None:
-    """One closing word; what had not left yet never does, and the console says so."""
+    """One closing word; what had not left yet never does, and the console says so. A draft is kept and cannot be sent."""
     assert isinstance(town.fake, TwilioFake)
     town.fake.faults.append("20429")
     lan.writes("Bạn cứ nhắn từng chút một nhé.")
     faults = town.fake.faults
     town.until(lambda: not faults)
     town.clock.advance(TURN)
+    lan.page.fill("#text", "Lúc nào tiện")
     town.fake.say(NUMBER, "THOAT")
     lan.sees("#case-head .alarm", CASE["presence_silent"])
+    expect(lan.page.locator("#send")).to_be_disabled()
+    assert lan.page.input_value("#text") == "Lúc nào tiện"
+    lan.page.fill("#text", "")
+    lan.page.locator("#text").blur()
     lan.sees("#composer", CASE["write_silent"])
     lan.sees(".said.operator", TOLD["deliveries"]["held"])
     assert lan.page.locator("#text").count() == 0

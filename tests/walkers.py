@@ -73,8 +73,13 @@ class Villager:
         self.page.locator("main:not([aria-busy])").wait_for()
 
     def hears(self, text: str, by: str = "person") -> None:
-        """Without a reload; marked as a person's words or as the machine's."""
-        expect(self.page.locator(f".bubble.{by} .words").filter(has_text=text).last).to_be_visible(timeout=PATIENCE)
+        """Without a reload, above the text box; marked as a person's words or as the machine's."""
+        bubble = self.page.locator(f".bubble.{by}").filter(has_text=text).last
+        expect(bubble).to_be_visible(timeout=PATIENCE)
+        said, box = bubble.bounding_box(), self.page.locator(".write").bounding_box()
+        assert said
+        assert box
+        assert said["y"] + said["height"] <= box["y"] + 1
 
 
 class Console:

@@ -13,6 +13,7 @@ from bot.app import App
 from bot.errors import AddressInUseError, BanDuongError, ConfigError
 from bot.jobs import keep_head
 from bot.service import Service
+from bot.staff import accounts
 from bot.web.pages import create_site
 
 PURGE_EVERY = 60.0  # seconds
@@ -86,7 +87,11 @@ def _announce(house: App, host: str, port: int, say: Callable[[str], None]) -> N
     say(f"  {base}/           {words['chat']['vi']} / {words['chat']['en']}")
     if house.config.bot.serves_training_phone:
         say(f"  {base}/simulator  {words['simulator']['vi']} / {words['simulator']['en']}")
+    say(f"  {base}/console    {words['console']['vi']} / {words['console']['en']}")
     say(words["try"]["vi"])
+    with house.database.begin() as connection:
+        if not accounts.all_accounts(connection, house.database.keyring):
+            say(words["nobody"]["en"])
     if house.missing_reporting_policy():
         say(words["trial"]["en"])
     if channels := house.transfers_without_dossier:

@@ -214,7 +214,7 @@ def _values(
         "case": shown.case(case, texts.channel_of(contact), case.opened_at + within[case.priority]),
         "can": _can(connection, case, me, state, now, desk.house.library.permissions.of(session.account.roles), events),
         "state": state,
-        "duty": None,
+        "duty": desk.house.reporting_policy().get("duty"),
         "facts": shown.facts(case, events, reading.summary(events)),
         "reach": reach.reach_of(keyring, connection, case.id) if held else None,
         "code_set": case.code_lookup is not None,

@@ -50,7 +50,7 @@ class Shown:
             "claimable": waits,
             "pages": row.pages,
             "linked": row.linked,
-            "news": int(row.waits_for_answer),
+            "news": int(row.waits_for_answer and case.owner_id is not None),
             "held": row.held,
         }
 

@@ -56,6 +56,7 @@ function changed(field) {
 
 const opened = new Set();
 const stale = new Set(); // parts that stayed as they were
+let closed = false; // nothing can be sent now
 let unfolding = ""; // the part on whose heading the focus is
 let atEnd = true;
 
@@ -70,10 +71,13 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
 
 // The person has left, or is back: a draft stays, and cannot be sent meanwhile; an empty box goes.
 function mayWrite(allowed) {
-  const send = byId("send");
-  if (!send) return;
-  send.disabled = !allowed;
-  if (!allowed && document.activeElement === byId("text") && !byId("text").value.trim()) document.activeElement.blur();
+  const box = byId("text");
+  closed = !allowed;
+  if (!box) return;
+  byId("send").disabled = closed;
+  if (allowed || box.value.trim()) return;
+  box.defaultValue = box.value;
+  box.blur();
 }
 
 // Whoever leaves a part that stayed as it was finds it renewed.
@@ -82,7 +86,9 @@ document.addEventListener("focusout", (event) => {
   if (part && stale.has(part.id) && !part.contains(event.relatedTarget)) refresh("case");
 });
 
-document.addEventListener("htmx:beforeSwap", () => {
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const looking = event.detail.target.id === "preview"; // and the person may have left since
+  if (looking && !event.detail.serverResponse.includes('id="preview"')) event.detail.shouldSwap = false;
   unfolding = document.activeElement.matches("summary") ? document.activeElement.parentElement.id : "";
   opened.clear();
   for (const one of document.querySelectorAll("details[id][open]")) opened.add(one.id);
@@ -93,6 +99,7 @@ document.addEventListener("htmx:beforeSwap", () => {
 document.addEventListener("htmx:afterSettle", (event) => {
   for (const id of opened) if (byId(id)) byId(id).open = true;
   if (unfolding && document.activeElement === document.body) byId(unfolding)?.querySelector("summary").focus({ preventScroll: true });
+  if (closed && byId("send")) byId("send").disabled = true;
   if (atEnd) toEnd();
   count(Number(byId("queue")?.dataset.p0 ?? p0));
   if (event.detail.requestConfig?.path.endsWith("/send") && !document.querySelector("#composer [role=alert]")) byId("text")?.focus();
