@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, insert, update
 
+from bot import audit
 from bot.app import App
 from bot.channels.base import SendError
 from bot.channels.sms_text import sms_text
@@ -394,6 +395,7 @@ def test_d_04_what_has_left_is_known_after_the_yes_was_taken_back(line: Hotline)
             }
             row |= {"id": status, "consent_id": case.consent_id, "digest": "", "at": line.now, "status": status}
             connection.execute(insert(tables.handoffs).values(**row, sealed_body=b"words"))
+        audit.record(connection, line.keyring, actor=lan.id, action="referred", case_id=case.id, now=line.now)
     line.write("rút")
     assert [(row.status, row.sealed_body) for row in line.rows(tables.handoffs)] == [("sent", None)]
     told = line.house.library.say("erased_but_handed_on", "vi", "sms")
