@@ -169,6 +169,7 @@ class Processor:
             last_hour=last_hour,
             echo=keyring.lookup("echo", tidy(message.text))[:ECHO],
             asking=(case.asking or "") if case else "",
+            gave_code=case is not None and cases.says_code(keyring, case, message.text),
             handed_on=not contact.new and handing_on.has_left(connection, contact),
         )
 

@@ -392,6 +392,8 @@ def test_d_04_what_has_left_is_known_after_the_yes_was_taken_back(line: Hotline)
                 "form": "webhook",
                 "purpose": "help",
                 "made_by": lan.id,
+                "generation": case.generation,
+                "sealed_content": b"words",
             }
             row |= {"id": status, "consent_id": case.consent_id, "digest": "", "at": line.now, "status": status}
             connection.execute(insert(tables.handoffs).values(**row, sealed_body=b"words"))
@@ -717,3 +719,18 @@ def test_a_clue_in_the_answer_to_a_question_links_too(line: Hotline) -> None:
     """A number that is told in answer to the bot's question is a clue like any other."""
     line.write(HELD, "1", "ở Myawaddy, số của nó 0987654321")
     assert "phone" in [row.kind for row in line.rows(tables.case_clues)]
+
+
+# -- back again --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["alo", "chào bạn", "hoa sen"], ids=["alo", "a greeting", "the code word"])
+def test_s_02_s_11_who_comes_back_to_a_case_is_asked_whether_it_is_safe(line: Hotline, words: str) -> None:
+    """A word of greeting, or the code word, hours later: the neutral question, and nothing of the menu or the case (S-12)."""
+    lan = line.colleague("lan")
+    case = line.claimed(line.crying(), lan)
+    line.do(work.set_code, lan, case, "hoa sen")
+    line.wait(dt.timedelta(hours=3))
+    (reply,) = line.write(words)
+    asked = line.house.library.say("still_here", "vi", "sms")
+    assert reply.text.startswith(sms_text(asked).text[:30])

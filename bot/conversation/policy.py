@@ -219,6 +219,13 @@ def relayed(desk: Desk) -> CaseExtended:
     )
 
 
+def known_again(desk: Desk) -> Turn | None:
+    """S-11: the code word is for the operator; the bot only asks whether it is safe to write."""
+    if not desk.conversation.facts.gave_code or not desk.conversation.case_open:
+        return None
+    return assistance.to_open_case(desk, "case_tell")
+
+
 def nothing_said(desk: Desk) -> Turn | None:
     """No words, or a picture whose words we cannot see."""
     if desk.reading.kind == "emergency":
@@ -380,6 +387,7 @@ STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     stop_or_delete,
     withdraw,
     hotline,
+    known_again,
     limits.too_much,
     nothing_said,
     probing,

@@ -85,6 +85,8 @@ def question(desk: Desk) -> Turn:
 
 def chat(desk: Desk) -> Turn:
     topic = desk.reading.topic
+    if topic == "greet" and desk.conversation.case_open:
+        return to_open_case(desk, "case_tell")
     if topic == "greet":
         return desk.turn(desk.speaker.say("menu" if desk.conversation.greeted else "welcome"))
     if topic == "deny" and desk.conversation.case_open:

@@ -48,6 +48,7 @@ class Facts:
     `linked`: the person has other lines. `fresh_code`: may be given out for a new one. `typed_code`: what the code that the
     message consists of is worth. `last_minute`, `last_hour`: how many messages have come, with this one. `echo`: the same for
     the same words. `asking`: the purpose for which an operator waits for a yes. `handed_on`: something has left us with a yes.
+    `gave_code`: the word that was agreed with an operator stands in the message.
     """
 
     linked: bool = False
@@ -58,6 +59,7 @@ class Facts:
     echo: str = ""
     asking: str = ""
     handed_on: bool = False
+    gave_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ def heard(
     changes: dict[str, Any] = {"heard_at": now}
     if paused:
         changes["paused_at"] = now
-    if _says_code(keyring, case, text):
+    if says_code(keyring, case, text):
         changes["paused_at"] = None
         add_event(connection, keyring, case, "code_given", PERSON, {}, now)
     elif paused:
@@ -238,7 +238,8 @@ def code_lookup(keyring: Keyring, case_id: str, words: Sequence[str]) -> str:
     return keyring.lookup("code word", f"{case_id}|{' '.join(words)}")
 
 
-def _says_code(keyring: Keyring, case: Case, text: str) -> bool:
+def says_code(keyring: Keyring, case: Case, text: str) -> bool:
+    """Whether the word that was agreed stands in the text (S-11)."""
     if case.code_lookup is None:
         return False
     words = code_words(text)
