@@ -11,6 +11,7 @@ from bot.messages import Address
 from bot.store import tables
 from bot.testing import START
 from tests.test_clocks import MINUTE, Line, a_clock
+from tests.test_clocks import line as line
 
 
 class Talk(Line):

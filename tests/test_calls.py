@@ -128,4 +128,4 @@ def test_a_look_that_fails_is_made_up_for(
 
 def test_an_unstaffed_queue_has_no_clocks(reader: App) -> None:
     """Where nobody reads the queue, nobody is called and nobody is told that somebody was."""
-    assert reader.clock is None
+    assert reader.queue_clock is None

@@ -641,11 +641,15 @@ def test_somebody_new_comes_in_with_a_real_browser(site: Site, console: Open, wi
     page.focus("input[name=is_kept]")
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/console/account")
-    page.click("header button")
+    page.wait_for_url("**/console/queue")
+    page.click("#menu summary")
+    page.click("form[action='/console/logout'] button")
     page.wait_for_selector("#login:focus")
     now = site.clock.advance(MINUTE)
     _type(page, "minh", PASSWORD, pyotp.TOTP(secret).at(now))
+    page.wait_for_url("**/console/queue")
+    page.click("#menu summary")
+    page.click("#menu a")
     page.wait_for_url("**/console/account")
     page.focus("#telegram")
     _type(page, "@minh")
@@ -657,12 +661,12 @@ def test_a_link_in_a_web_mail_opens_the_page(site: Site, lan: Colleague, console
     """Whoever is logged in and clicks it elsewhere need not log in again."""
     page = console("/console/login", 390)
     _type(page, lan.login, PASSWORD, lan.code(site.clock.now))
-    page.wait_for_url("**/console/account")
+    page.wait_for_url("**/console/queue")
     address = page.url
     page.goto("about:blank")
     page.set_content(f'<a href="{address}">case</a>')
     page.click("a")
-    page.wait_for_selector("#telegram")
+    page.wait_for_url("**/console/queue")
 
 
 @pytest.mark.browser
@@ -674,7 +678,7 @@ def test_the_way_in_needs_no_script(site: Site, lan: Colleague, console: Open) -
     page.wait_for_selector("#password")
     page.goto("/console/login")
     _type(page, lan.login, PASSWORD, lan.code(site.clock.now))
-    page.wait_for_url("**/console/account")
+    page.wait_for_url("**/console/queue")
 
 
 @pytest.fixture
