@@ -242,12 +242,13 @@ def test_a_warned_message_needs_a_second_press(desk: Open, stage: Stage) -> None
     expect(page.locator("#composer [role=alert]")).to_contain_text(TOLD["warnings"]["promise"])
     expect(page.locator("#send")).to_have_text(TOLD["case"]["send_anyway"])
     assert stage.posted == [("send", {"text": "Mình sẽ cứu bạn", "confirm": ""})]
+    page.locator("#text").press("Control+End")
     page.locator("#text").press_sequentially(" nhé")
     expect(page.locator("#send")).to_have_text(TOLD["case"]["send"])
     page.click("#send")
     expect(page.locator("#send")).to_have_text(TOLD["case"]["send_anyway"])
     page.click("#send")
-    expect(page.locator("#newest")).to_contain_text("nhé")
+    expect(page.locator("#newest")).to_contain_text("Mình sẽ cứu bạn nhé")
     assert stage.posted[-1][1]["confirm"] == "1"
     expect(page.locator("#text")).to_have_value("")
     expect(page.locator("#text")).to_be_focused()
