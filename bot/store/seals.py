@@ -53,6 +53,8 @@ BY_KEYRING = (
     Seal(t.cases, "sealed_reach"),
     Seal(t.case_keys, "sealed_key", "case_keys|{case_id}|{generation}|{holder}", t.case_keys.c.holder == "keyring"),
     Seal(t.handoffs, "sealed_body"),
+    Seal(t.schedules, "sealed_content"),
+    Seal(t.broadcasts, "sealed_content"),
 )
 
 # Table and column of what only people can open (bot/store/boxes.py): the server could not seal it anew.

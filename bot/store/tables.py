@@ -111,7 +111,9 @@ outbox = Table(
     Column("receipts", SmallInteger, nullable=False, server_default="1"),  # of arrival, until the message has arrived
     Column("error", String(60)),  # a code, never a text
     Column("done_at", Moment),
+    Column("broadcast_id", Id, ForeignKey("broadcasts.id", ondelete="SET NULL")),
     Index("ix_outbox_done_at", "done_at"),
+    Index("ix_outbox_broadcast", "broadcast_id", "status", **_where("broadcast_id IS NOT NULL")),
     Index("ix_outbox_provider_id", "channel", "provider_id"),
     Index("ix_outbox_waiting", "channel", "lane", "created_at", "position", **_where("status = 'queued'")),
     Index("ix_outbox_leased", "lease_until", **_where("status IN ('claimed', 'sending')")),
@@ -202,6 +204,103 @@ consents = Table(
     UniqueConstraint("id", "purpose", name="uq_consents_id_purpose"),
     CheckConstraint("basis IN ('consent', 'emergency', 'refusal')", name="basis"),
     CheckConstraint("basis = 'emergency' OR sealed_words IS NOT NULL OR withdrawn_at IS NOT NULL", name="words"),
+)
+
+subscriptions = Table(  # what somebody who said yes to news wants to hear of; whether the yes still holds stands in consents
+    "subscriptions",
+    metadata,
+    Column("address_id", Id, ForeignKey("addresses.id", ondelete="CASCADE"), primary_key=True),
+    Column("province", String(32)),  # keyed digest of a code of content/provinces.yml; none: not said
+    Column("interest", String(32)),  # keyed digest of an id of content/interests.yml; none: everything
+    Column("language", String(2), nullable=False),
+    Column("utc_offset", SmallInteger, nullable=False, server_default="420"),  # minutes, of the clock where the person is
+    Column("source", String(12), nullable=False),  # conversation | paper
+    Column("joined_at", Moment, nullable=False),
+    Index("ix_subscriptions_province", "province", "address_id"),
+    CheckConstraint("source IN ('conversation', 'paper')", name="source"),
+)
+
+do_not_call = Table(
+    "do_not_call",
+    metadata,
+    Column("lookup", String(64), primary_key=True),  # keyed HMAC, as in addresses of the channel sms
+    Column("added_at", Moment, nullable=False),
+)
+
+schedules = Table(  # alerts that come again
+    "schedules",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("status", String(10), nullable=False),
+    Column("cron", String(80), nullable=False),  # five fields, by the clock of Viet Nam
+    Column("sealed_content", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),  # keyed, of everything that was approved
+    Column("author_id", Id, ForeignKey("staff.id"), nullable=False),
+    Column("approved_by", Id, ForeignKey("staff.id")),
+    Column("created_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    CheckConstraint("status IN ('waiting', 'active', 'paused', 'ended')", name="status"),
+    CheckConstraint("approved_by IS NULL OR approved_by <> author_id", name="two_people"),
+)
+
+broadcasts = Table(
+    "broadcasts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("reference", String(12), nullable=False, unique=True),
+    Column("status", String(10), nullable=False),
+    Column("why", String(20)),  # of a pause or an end that nobody pressed a button for
+    Column("urgent", Boolean, nullable=False),  # may break the quiet hours
+    Column("sealed_content", LargeBinary, nullable=False),  # words, source, audience
+    Column("digest", String(64), nullable=False),  # keyed, of everything that is approved
+    Column("author_id", Id, ForeignKey("staff.id"), index=True),  # none: the schedule
+    Column("created_at", Moment, nullable=False),
+    Column("submitted_at", Moment),
+    Column("approved_by", Id, ForeignKey("staff.id")),
+    Column("approved_at", Moment),
+    Column("starts_at", Moment),  # nothing leaves before: until then it can be taken back
+    Column("valid_until", Moment, nullable=False),  # nothing leaves from then on
+    Column("budget_vnd", Integer, nullable=False),
+    Column("reserved_vnd", Integer, nullable=False, server_default="0"),  # of what was handed to the outbox
+    Column("cursor", String(80)),  # how far the audience has been gone through
+    Column("moved_at", Moment),  # when the cursor last moved
+    Column("expanded_at", Moment),
+    Column("size", Integer, nullable=False, server_default="0"),  # recipients
+    Column("schedule_id", Id, ForeignKey("schedules.id", ondelete="SET NULL")),
+    Column("due_at", Moment),  # which turn of the schedule
+    Column("done_at", Moment),
+    UniqueConstraint("schedule_id", "due_at", name="uq_broadcasts_schedule_id"),
+    Index("ix_broadcasts_open", "starts_at", **_where("status IN ('scheduled', 'running', 'paused')")),
+    CheckConstraint(
+        "status IN ('draft', 'waiting', 'scheduled', 'running', 'paused', 'cancelled', 'done')", name="status"
+    ),
+    CheckConstraint("approved_by IS NULL OR approved_by <> author_id", name="two_people"),
+    CheckConstraint("reserved_vnd <= budget_vnd", name="budget"),
+)
+
+recipients = Table(
+    "recipients",
+    metadata,
+    Column("broadcast_id", Id, ForeignKey("broadcasts.id", ondelete="CASCADE"), primary_key=True),
+    Column("person", Id, primary_key=True),  # the address's own id where it is linked with no other
+    Column("address_id", Id, ForeignKey("addresses.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("channel", String(20), nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("reason", String(12)),  # why somebody gets nothing
+    Column("not_before", Moment, nullable=False),
+    Index(
+        "ix_recipients_waiting", "broadcast_id", "channel", "not_before", "person", **_where("status = 'waiting'")
+    ),
+    CheckConstraint("status IN ('waiting', 'given', 'skipped')", name="status"),
+)
+
+broadcast_tallies = Table(  # what is counted once its rows are gone, or never had any
+    "broadcast_tallies",
+    metadata,
+    Column("broadcast_id", Id, ForeignKey("broadcasts.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("shard", SmallInteger, primary_key=True),  # so that turns do not wait for each other
+    Column("count", Integer, nullable=False),
 )
 
 staff = Table(
