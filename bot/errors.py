@@ -10,6 +10,7 @@ BanDuongError
 │   └── KeyringError   the keys are missing, unreadable or wrong
 ├── ChannelError       a provider does not answer or refuses us; `lasting` where waiting is no use
 ├── AddressInUseError  the port is taken
+├── OutreachError      what was wanted of a broadcast cannot be done; `why` is a word that content/console knows
 ├── CaseError          what was wanted of a case cannot be done; `why` is a word that content/console knows
 └── UsageError         a command was called in a way it cannot work
     └── StaffError     an account cannot be made or changed so; `reason` is a name in content/console
@@ -72,6 +73,12 @@ class AddressInUseError(BanDuongError):
 class CaseError(BanDuongError):
     def __init__(self, why: str) -> None:
         super().__init__(f"This cannot be done with the case now ({why}).")
+        self.why = why
+
+
+class OutreachError(BanDuongError):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"This cannot be done with the broadcast now ({why}).")
         self.why = why
 
 

@@ -27,13 +27,13 @@ from sqlalchemy import (
 
 from bot.channels.base import SendError, SendResult
 from bot.contacts import Contact, move, set_unreachable, withdraw_consent
-from bot.delivery import pace
+from bot.delivery import news, pace
 from bot.delivery.pace import Pace
 from bot.delivery.render import Rendered
 from bot.messages import Address, Clearing, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage, Refusal
 from bot.store.crypto import Keyring
 from bot.store.database import insert_of, insert_unless_there, new_id, utc
-from bot.store.tables import addresses, cases, consents, inbox, outbox, parts, receipts
+from bot.store.tables import addresses, cases, inbox, outbox, parts, receipts
 from bot.store.tables import pace as paces
 
 LIFE = dt.timedelta(hours=24)  # of a reply that could not leave: later it would only confuse
@@ -156,6 +156,37 @@ def say(
     return tuple(written)
 
 
+@dataclass(frozen=True)
+class Announcement:
+    """An alert for one person. `address`: its row and channel; `person`: nobody gets the same broadcast twice."""
+
+    address_id: str
+    person: str
+    rendered: Rendered
+
+
+def announce(
+    connection: Connection,
+    keyring: Keyring,
+    channel: str,
+    broadcast_id: str,
+    announcements: Sequence[Announcement],
+    *,
+    now: dt.datetime,
+    until: dt.datetime,
+) -> None:
+    """Hands these to the senders of the channel; until then, or not at all."""
+    rows = []
+    for one in announcements:
+        contact = Contact(one.address_id, Address(channel, ""))
+        message = OutboundMessage(
+            contact.address, one.rendered.text, f"b:{broadcast_id}:{one.person}", Lane.BROADCAST, one.rendered.buttons
+        )
+        rows.append({**_row(keyring, contact, message, 0, now), "expires_at": until, "broadcast_id": broadcast_id})
+    if rows:
+        connection.execute(insert(outbox), rows)
+
+
 def _row(
     keyring: Keyring, contact: Contact, message: OutboundMessage, position: int, now: dt.datetime
 ) -> dict[str, Any]:
@@ -178,7 +209,7 @@ def collect(
     connection: Connection, keyring: Keyring, contact: Contact, now: dt.datetime
 ) -> tuple[OutboundMessage, ...]:
     """What waits for a person whose own program fetches it: handed over, and sent with the commit. Whoever calls holds the address."""
-    rows = connection.execute(_COLLECTABLE, {"own": contact.id, "now": now}).all()
+    rows = connection.execute(_COLLECTABLE, {"own": contact.id, **news.moment(now)}).all()
     ids = [row.id for row in rows]
     connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(status=DeliveryStatus.SENT, done_at=now))
     return tuple(_opened(keyring, row, contact.address) for row in rows)
@@ -254,7 +285,7 @@ def claim(
         return []
     rows = connection.execute(
         _CANDIDATES.limit(len(slots)),
-        {"channel": channel, "now": now, "soon": now + LONGEST_PAUSE, "latest": now + speed.tolerance},
+        {"channel": channel, "soon": now + LONGEST_PAUSE, "latest": now + speed.tolerance, **news.moment(now)},
     ).all()
     if not rows:
         return []
@@ -307,6 +338,7 @@ def _candidates() -> Any:
                 earlier.c.address_id == outbox.c.address_id,
                 earlier.c.status == literal_column("'queued'"),
                 or_(earlier.c.not_before.is_(None), earlier.c.not_before <= bindparam("soon")),
+                or_(earlier.c.broadcast_id.is_(None), news.may_leave(earlier)),
                 tuple_(earlier.c.lane, earlier.c.created_at, earlier.c.position) < tuple_(*order),
             ),
         )
@@ -318,18 +350,16 @@ def _candidates() -> Any:
 def _may_be_reached() -> Any:
     """S-03: to a silent address nothing leaves but the words that were decided with the silence. While an operator speaks, the
     bot does not. A call to one of the staff, who may try the bot themselves, is no word to a person. S-09: news goes only to those
-    who said yes, and after a case only to those who said yes again."""
+    who said yes, and after a case only to those who said yes again; an alert, when its broadcast runs and the hour is fair."""
     silent = and_(addresses.c.silent_since.is_not(None), addresses.c.silent_since != outbox.c.created_at)
     to_person = and_(~silent, ~_spoken_over(addresses.c.id))
-    welcome = exists().where(
-        consents.c.address_id == addresses.c.id,
-        consents.c.purpose == "alerts",
-        consents.c.basis == "consent",
-        consents.c.withdrawn_at.is_(None),
-        or_(addresses.c.helped_at.is_(None), consents.c.given_at > addresses.c.helped_at),
-    )
     is_news = outbox.c.lane == literal_column(str(int(Lane.BROADCAST)))
-    return and_(addresses.c.unreachable_since.is_(None), or_(_IS_PAGE, to_person), or_(~is_news, welcome))
+    return and_(
+        addresses.c.unreachable_since.is_(None),
+        or_(_IS_PAGE, to_person),
+        or_(~is_news, news.wants(addresses)),
+        or_(outbox.c.broadcast_id.is_(None), news.may_leave(outbox)),
+    )
 
 
 def _spoken_over(address_id: Any) -> Any:
@@ -376,7 +406,7 @@ def mark_sending(
 ) -> set[str]:
     """Which of them may go to the provider, now that it stands on disk that they do. The others go back or are over."""
     if not pace.is_held(connection, channel, now):
-        given = {"ids": list(ids), "me": owner, "now": now, "until": now + lease}
+        given = {"ids": list(ids), "me": owner, "until": now + lease, **news.moment(now)}
         marked = set(connection.execute(_MARK, given).scalars())
     else:
         marked = set()
@@ -652,7 +682,8 @@ def _apply_receipts(connection: Connection, keyring: Keyring, row_id: str, now: 
     if status != DeliveryStatus.SENT:
         lower.append(DeliveryStatus.SENT)
     values = {"status": status, "error": failure.error if failure else None, "done_at": now, **_FREE}
-    if failure and failure.refusal == "retryable" and row.attempts < MOST_RETRIES:
+    may_go_again = row.attempts < MOST_RETRIES and row.broadcast_id is None  # an alert goes, and is paid for, once
+    if failure and failure.refusal == "retryable" and may_go_again:
         again = {"status": DeliveryStatus.QUEUED, "provider_id": None, "not_before": now + RETRY_AFTER, "done_at": None}
         values |= again
     changed = connection.execute(update(outbox).where(outbox.c.id == row_id, outbox.c.status.in_(lower)).values(values))

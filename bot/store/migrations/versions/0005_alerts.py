@@ -28,6 +28,7 @@ def _create_subscriptions() -> None:
     )
     op.create_table('subscriptions',
     sa.Column('address_id', sa.String(length=32), nullable=False),
+    sa.Column('channel', sa.String(length=20), nullable=False),
     sa.Column('province', sa.String(length=32), nullable=True),
     sa.Column('interest', sa.String(length=32), nullable=True),
     sa.Column('language', sa.String(length=2), nullable=False),
@@ -39,7 +40,7 @@ def _create_subscriptions() -> None:
     sa.PrimaryKeyConstraint('address_id', name=op.f('pk_subscriptions'))
     )
     with op.batch_alter_table('subscriptions', schema=None) as batch_op:
-        batch_op.create_index('ix_subscriptions_province', ['province', 'address_id'], unique=False)
+        batch_op.create_index('ix_subscriptions_channel', ['channel', 'address_id'], unique=False)
 
 
 def _create_broadcasts() -> None:
@@ -128,10 +129,11 @@ def _create_recipients() -> None:
 def _take_over_subscribers() -> None:
     """Who said yes to news before: what they want to hear of was not asked, so everything."""
     op.execute(
-        "INSERT INTO subscriptions (address_id, language, source, joined_at) "
-        "SELECT address_id, 'vi', 'conversation', MAX(given_at) FROM consents "
-        "WHERE address_id IS NOT NULL AND purpose = 'alerts' AND basis = 'consent' AND withdrawn_at IS NULL "
-        "GROUP BY address_id"
+        "INSERT INTO subscriptions (address_id, channel, language, source, joined_at) "
+        "SELECT addresses.id, addresses.channel, 'vi', 'conversation', MAX(given_at) "
+        "FROM consents JOIN addresses ON addresses.id = consents.address_id "
+        "WHERE purpose = 'alerts' AND basis = 'consent' AND withdrawn_at IS NULL "
+        "GROUP BY addresses.id, addresses.channel"
     )
 
 
