@@ -12,6 +12,7 @@ from bot.errors import StoreError
 from bot.hotline import keys, work
 from bot.hotline.cases import CLOCK
 from bot.messages import VIETNAM
+from bot.outreach import progress
 from bot.staff import sessions, throttle
 from bot.store.crypto import Keyring
 from bot.store.database import Database
@@ -48,7 +49,9 @@ def purge(
             "words": _forget_words(connection, database.keyring, now - keep_words, now),
             "consents": _forget_consents(connection, now - CONSENT_LIFE),
             "audit": audit.purge(connection, database.keyring, now - audit.LIFE, now),
+            "recipients": progress.forget_recipients(connection, now - progress.RECIPIENTS_LIFE),
         }
+        progress.keep_figures(connection, now - ID_LIFE)
         connection.execute(delete(outbox).where(outbox.c.done_at < now - ID_LIFE))
         connection.execute(delete(receipts).where(receipts.c.received_at < now - ID_LIFE))
         links.purge_codes(connection, now)

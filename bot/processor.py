@@ -36,6 +36,7 @@ from bot.delivery import inbox, outbox
 from bot.delivery.render import Rendered, parts, render
 from bot.hotline import cases, exports, handing_on, relay
 from bot.messages import Address, InboundMessage, Lane, OutboundMessage
+from bot.outreach import progress
 from bot.store.database import Database
 from bot.understanding.clues import clues_in
 from bot.understanding.reading import Understanding
@@ -125,6 +126,7 @@ class Processor:
         else:
             conversations.save(connection, keyring, contact, turn.conversation, now, begun=known is None)
             self._apply(connection, contact, turn, now)
+            self._note(connection, contact, reading, turn, now)
         lane = Lane.EMERGENCY if turn.conversation.form == "emergency" else Lane.REPLY
         messages = outbox.enqueue(
             connection,
@@ -139,6 +141,16 @@ class Processor:
             repeat_note=self._repeat_note(turn, message.address),
         )
         return messages, turn.conversation.draft, erasing
+
+    def _note(
+        self, connection: Connection, contact: Contact, reading: Understanding, turn: Turn, now: dt.datetime
+    ) -> None:
+        """What came back after an alert; and who told of danger gets no news without a new yes, case or none (S-09)."""
+        opted_out = any(isinstance(event, OptedOut) for event in turn.events)
+        if not contact.new:
+            progress.note_answer(connection, contact.id, "opted_out" if opted_out else reading.kind, now)
+        if reading.kind in ("report", "emergency"):
+            contacts.set_helped(connection, links.addresses_of(connection, contact), now)
 
     def _repeat_note(self, turn: Turn, address: Address) -> str:
         note = self._policy.repeat_note(turn.conversation)

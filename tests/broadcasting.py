@@ -15,9 +15,10 @@ from bot.delivery import outbox
 from bot.delivery.outbox import Outcome
 from bot.delivery.pace import Pace
 from bot.messages import Address
-from bot.outreach import broadcasts, expansion, feed
+from bot.outreach import broadcasts, expansion, feed, progress
 from bot.outreach.audience import Audience
 from bot.outreach.broadcasts import Broadcast, Plan
+from bot.outreach.progress import Progress
 from bot.outreach.terms import Limits, Terms
 from bot.outreach.words import AlertText, Words
 from bot.store import tables as t
@@ -125,12 +126,17 @@ class Office:
         for one in due:
             if one.id in leaving:
                 error = self.fails.get(one.message.address.identifier)
-                if error is None:
+                if error is None and one.message.dedup.startswith("b:"):
                     self.took.append((now, channel, one.message.address.identifier, one.message.dedup))
                 outcomes.append(Outcome(one, SendResult((one.id,)), error))
         with self.house.database.begin() as connection:
             outbox.finish(connection, self.keyring, outcomes, now)
         return len(leaving)
+
+    def progress(self, broadcast_id: str, now: dt.datetime) -> Progress:
+        with self.house.database.begin() as connection:
+            found = broadcasts.lock(connection, self.keyring, broadcast_id)
+            return progress.of(connection, found, now)
 
     def states(self, broadcast_id: str) -> Mapping[str, str]:
         """person -> status or reason."""

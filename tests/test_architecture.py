@@ -43,7 +43,7 @@ DOORS: dict[str, set[str]] = {
     "incident": {"messages", "content", "store", "audit"},
     "processor": {
         "errors", "messages", "channels", "understanding", "conversation",
-        "store", "contacts", "links", "conversations", "delivery", "hotline",
+        "store", "contacts", "links", "conversations", "delivery", "hotline", "outreach",
     },
 }  # fmt: skip
 ON_TOP = {"app", "rehearsal", "service", "sms_providers", "testing", "web", "cli"}

@@ -1,6 +1,7 @@
 """Alerts from draft to report: who gets them, when, once, and for how much."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -11,11 +12,12 @@ from bot.channels.base import SendError
 from bot.delivery import news
 from bot.errors import OutreachError
 from bot.messages import Address
-from bot.outreach import audience, broadcasts, tallies
+from bot.outreach import audience, broadcasts, progress, tallies
 from bot.outreach.audience import Audience
 from bot.outreach.terms import Limits, Terms
 from bot.store import tables as t
 from tests.broadcasting import NOON, NO_LIMITS, Office, a_plan, a_subscriber
+from tests.conftest import message
 from tests.hotline import a_case
 from tests.people import agree_to_news
 
@@ -338,3 +340,77 @@ def test_a_doubtful_send_is_told_and_never_made_up_for(office: Office) -> None:
         left = audience.count(connection, office.keyring, Audience(), NOON + 5 * HOUR)
     assert (left.size, dict(left.left_out)) == (2, {"bad_address": 1})
     assert office.now(sent.id).status == "done"
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_figures_are_the_same_after_the_rows_are_gone(office: Office) -> None:
+    """Taken, refused, doubtful, passed over, stale, forgotten: counted while the rows are there, and after each purge."""
+    database = office.house.database
+    with database.begin() as connection:
+        people = [a_subscriber(connection, office.house, f"+849000000{number:02}", channel="sms") for number in range(20)]
+        contacts.set_silent(connection, [people[0].id], NOON)
+    office.fails = {
+        "+84900000001": SendError("permanent", "21614"), "+84900000002": SendError("uncertain", "timeout"),
+    }  # fmt: skip
+    sent = office.send(a_plan(budget_vnd=9500))
+    with database.begin() as connection:
+        contacts.withdraw_consent(connection, office.keyring, people[3].id, "alerts", "stop", NOON)
+        contacts.forget(connection, office.keyring, people[4], NOON)
+    office.deliver(NOON, "sms")
+    figures = office.progress(sent.id, NOON)
+    assert figures.size == 19
+    assert figures.left_out == {"safety": 1, "opted_out": 1}
+    assert figures.states == {"sent": 15, "failed": 1, "uncertain": 1}
+    assert figures.failures == {"21614": 1}
+    assert (figures.forgotten, figures.waiting, figures.spent_vnd) == (1, 0, 16 * 500)
+    for days in (1, 3, 9):
+        office.house.clock = lambda days=days: NOON + days * DAY  # type: ignore[misc]
+        office.house.forget()
+        assert replace(office.progress(sent.id, NOON), per_second=0.0) == replace(figures, per_second=0.0)
+    with database.begin() as connection:
+        assert connection.execute(select(t.recipients)).first() is None
+        assert connection.execute(select(t.outbox)).first() is None
+
+
+def test_what_comes_back_is_counted_for_two_days(office: Office) -> None:
+    """A question, an offer and a stop after an alert; a word of thanks, and what comes later or from others, is not counted."""
+    with office.house.database.begin() as connection:
+        for name in ("1", "2", "3", "4"):
+            a_subscriber(connection, office.house, name)
+    sent = office.send(a_plan())
+    office.deliver(NOON)
+    said = {
+        "1": "sang han lam can giay to gi", "2": "di thai ban ve so luong 20tr/thang ho bao ve may bay", "3": "stop",
+        "4": "cam on", "5": "sang han lam can giay to gi",
+    }  # fmt: skip
+    for name, text in said.items():
+        office.house.processor.handle(message(text, to=name, channel="telegram", at=NOON + HOUR))
+    office.house.processor.handle(message(said["1"], to="4", number=2, channel="telegram", at=NOON + 49 * HOUR))
+    assert office.progress(sent.id, NOON).came_back == {"question": 1, "offer": 1, "opted_out": 1}
+
+
+def test_s_09_who_told_of_danger_gets_no_news_though_there_is_no_case(office: Office) -> None:
+    """A report that was not passed on: nothing goes there before the person asks for news again."""
+    with office.house.database.begin() as connection:
+        a_subscriber(connection, office.house, "1")
+    processor = office.house.processor
+    processor.handle(message("chu giu giay to va khong tra luong 3 thang nay", to="1", channel="telegram", at=NOON))
+    office.send(a_plan(), NOON + HOUR)
+    assert office.deliver(NOON + HOUR) == []
+    processor.handle(message("dang ky", to="1", number=2, channel="telegram", at=NOON + 2 * HOUR))
+    office.send(a_plan(), NOON + 3 * HOUR)
+    assert office.deliver(NOON + 3 * HOUR) == ["1"]
+
+
+def test_receipts_show_nobody(office: Office) -> None:
+    with office.house.database.begin() as connection:
+        for number in range(3):
+            a_subscriber(connection, office.house, f"+8490123456{number}", channel="sms")
+    sent = office.send(a_plan(budget_vnd=5000))
+    office.deliver(NOON, "sms")
+    with office.house.database.begin() as connection:
+        rows = progress.receipts(connection, office.keyring, sent.id, states=("sent",), limit=2, offset=0)
+        rest = progress.receipts(connection, office.keyring, sent.id, states=(), limit=2, offset=2)
+    assert sorted(row.masked for row in [*rows, *rest]) == ["•••60", "•••61", "•••62"]

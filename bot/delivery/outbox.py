@@ -158,11 +158,12 @@ def say(
 
 @dataclass(frozen=True)
 class Announcement:
-    """An alert for one person. `address`: its row and channel; `person`: nobody gets the same broadcast twice."""
+    """An alert for one person. `person`: nobody gets the same broadcast twice. `vnd`: what it costs."""
 
     address_id: str
     person: str
     rendered: Rendered
+    vnd: int = 0
 
 
 def announce(
@@ -182,7 +183,7 @@ def announce(
         message = OutboundMessage(
             contact.address, one.rendered.text, f"b:{broadcast_id}:{one.person}", Lane.BROADCAST, one.rendered.buttons
         )
-        rows.append({**_row(keyring, contact, message, 0, now), "expires_at": until, "broadcast_id": broadcast_id})
+        rows.append({**_row(keyring, contact, message, 0, now), "expires_at": until, "broadcast_id": broadcast_id, "vnd": one.vnd})
     if rows:
         connection.execute(insert(outbox), rows)
 

@@ -137,7 +137,7 @@ class _Feeding:
                 break
             else:
                 self.left_vnd -= message.vnd
-                given.append(Announcement(row.address_id, row.person, message.rendered))
+                given.append(Announcement(row.address_id, row.person, message.rendered, message.vnd))
         self._give(given)
         return len(given)
 

@@ -112,6 +112,7 @@ outbox = Table(
     Column("error", String(60)),  # a code, never a text
     Column("done_at", Moment),
     Column("broadcast_id", Id, ForeignKey("broadcasts.id", ondelete="SET NULL")),
+    Column("vnd", Integer, nullable=False, server_default="0"),  # what an alert costs where it leaves
     Index("ix_outbox_done_at", "done_at"),
     Index("ix_outbox_broadcast", "broadcast_id", "status", **_where("broadcast_id IS NOT NULL")),
     Index("ix_outbox_provider_id", "channel", "provider_id"),

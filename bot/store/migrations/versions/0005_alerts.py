@@ -15,6 +15,7 @@ def upgrade() -> None:
     _create_recipients()
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.add_column(sa.Column('broadcast_id', sa.String(length=32), nullable=True))
+        batch_op.add_column(sa.Column('vnd', sa.Integer(), server_default='0', nullable=False))
         batch_op.create_index('ix_outbox_broadcast', ['broadcast_id', 'status'], unique=False, sqlite_where=sa.text('broadcast_id IS NOT NULL'), postgresql_where=sa.text('broadcast_id IS NOT NULL'))
         batch_op.create_foreign_key(batch_op.f('fk_outbox_broadcast_id'), 'broadcasts', ['broadcast_id'], ['id'], ondelete='SET NULL')
     _take_over_subscribers()
