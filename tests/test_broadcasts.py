@@ -396,7 +396,8 @@ def test_s_09_who_told_of_danger_gets_no_news_though_there_is_no_case(office: Of
     with office.house.database.begin() as connection:
         a_subscriber(connection, office.house, "1")
     processor = office.house.processor
-    processor.handle(message("chu giu giay to va khong tra luong 3 thang nay", to="1", channel="telegram", at=NOON))
+    report = "chi toi lam o quan karaoke, chu giu giay to va khong tra luong 3 thang nay"
+    processor.handle(message(report, to="1", channel="telegram", at=NOON))
     office.send(a_plan(), NOON + HOUR)
     assert office.deliver(NOON + HOUR) == []
     processor.handle(message("dang ky", to="1", number=2, channel="telegram", at=NOON + 2 * HOUR))
