@@ -15,10 +15,11 @@ from bot.delivery import outbox
 from bot.delivery.outbox import Outcome
 from bot.delivery.pace import Pace
 from bot.messages import Address
-from bot.outreach import broadcasts, expansion, feed, progress
+from bot.outreach import broadcasts, expansion, feed, progress, schedule
 from bot.outreach.audience import Audience
 from bot.outreach.broadcasts import Broadcast, Plan
 from bot.outreach.progress import Progress
+from bot.outreach.schedule import Repetition
 from bot.outreach.terms import Limits, Terms
 from bot.outreach.words import AlertText, Words
 from bot.store import tables as t
@@ -99,6 +100,13 @@ class Office:
     def now(self, broadcast_id: str) -> Broadcast:
         with self.house.database.begin() as connection:
             return broadcasts.lock(connection, self.keyring, broadcast_id)
+
+    def writes(self, now: dt.datetime = NOON) -> None:
+        """A draft and a schedule, and nothing is sent."""
+        with self.house.database.begin() as connection:
+            broadcasts.write(connection, self.keyring, a_plan(valid_until=now + dt.timedelta(days=1)), self.an, now)
+            weekly = Repetition(WORDS, Audience(), "0 8 * * 1", dt.timedelta(hours=6), now + dt.timedelta(days=30))
+            schedule.write(connection, self.keyring, weekly, self.an, now)
 
     def feed(self, now: dt.datetime, channel: str = "telegram", per_second: float = 100.0) -> feed.Fed:
         with self.house.database.begin() as connection:

@@ -16,7 +16,7 @@ from bot.outreach import audience, broadcasts, progress, tallies
 from bot.outreach.audience import Audience
 from bot.outreach.terms import Limits, Terms
 from bot.store import tables as t
-from tests.broadcasting import NOON, NO_LIMITS, Office, a_plan, a_subscriber
+from tests.broadcasting import NO_LIMITS, NOON, Office, a_plan, a_subscriber
 from tests.conftest import message
 from tests.hotline import a_case
 from tests.people import agree_to_news
@@ -349,7 +349,9 @@ def test_the_figures_are_the_same_after_the_rows_are_gone(office: Office) -> Non
     """Taken, refused, doubtful, passed over, stale, forgotten: counted while the rows are there, and after each purge."""
     database = office.house.database
     with database.begin() as connection:
-        people = [a_subscriber(connection, office.house, f"+849000000{number:02}", channel="sms") for number in range(20)]
+        people = [
+            a_subscriber(connection, office.house, f"+849000000{number:02}", channel="sms") for number in range(20)
+        ]
         contacts.set_silent(connection, [people[0].id], NOON)
     office.fails = {
         "+84900000001": SendError("permanent", "21614"), "+84900000002": SendError("uncertain", "timeout"),

@@ -34,6 +34,7 @@ from bot.store.presence import changing_keys
 from bot.store.rotation import Outcome, counts, rotate
 from bot.store.seals import BY_KEYRING, TO_PEOPLE, Seal
 from bot.testing import START
+from tests.broadcasting import Office
 from tests.colleagues import join
 from tests.conftest import message
 from tests.hotline import Story
@@ -493,6 +494,7 @@ def _furnish(house: App) -> None:
     story.does(handing_on.refer, house.library.receivers["vn_111"], by_webhook=True)
     story.does(reach.set_reach, reach.read_hours("08:00", "11:00"))
     join(house)
+    Office(house).writes(START)
     with house.database.begin() as connection:
         keyring = house.database.keyring
         address = contacts.find_or_create(connection, keyring, Address("web", "early"), START)

@@ -31,6 +31,7 @@ from bot.store.boxes import open_with
 from bot.store.crypto import Keyring, create_keyring, load_keyring
 from bot.store.database import Database, new_id, open_database, utc
 from bot.testing import START
+from tests.broadcasting import Office
 from tests.case_files import SEALED_TO_THE_CASE, story
 from tests.conftest import message
 
@@ -137,6 +138,7 @@ def test_the_words_do_stand_in_the_store_sealed(sqlite_house: App) -> None:
 def test_ciphertext_of_another_row_does_not_open(table: Table, column: str, sqlite_house: App) -> None:
     """Every column that the keyring seals is bound to its row: moved to another one it is refused, in one sentence."""
     _report_with_consent(sqlite_house)
+    Office(sqlite_house).writes(START)
     keyring = sqlite_house.database.keyring
     with sqlite_house.database.begin() as connection:
         dead_letters.keep(

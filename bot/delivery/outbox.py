@@ -183,7 +183,14 @@ def announce(
         message = OutboundMessage(
             contact.address, one.rendered.text, f"b:{broadcast_id}:{one.person}", Lane.BROADCAST, one.rendered.buttons
         )
-        rows.append({**_row(keyring, contact, message, 0, now), "expires_at": until, "broadcast_id": broadcast_id, "vnd": one.vnd})
+        rows.append(
+            {
+                **_row(keyring, contact, message, 0, now),
+                "expires_at": until,
+                "broadcast_id": broadcast_id,
+                "vnd": one.vnd,
+            }
+        )
     if rows:
         connection.execute(insert(outbox), rows)
 

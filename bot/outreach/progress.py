@@ -192,7 +192,8 @@ def keep_figures(connection: Connection, before: dt.datetime) -> None:
 def forget_recipients(connection: Connection, before: dt.datetime) -> int:
     """Who got an alert that ended before is counted and forgotten; how many."""
     over = select(broadcasts.c.id).where(
-        broadcasts.c.status.in_([literal_column("'done'"), literal_column("'cancelled'")]), broadcasts.c.done_at < before
+        broadcasts.c.status.in_([literal_column("'done'"), literal_column("'cancelled'")]),
+        broadcasts.c.done_at < before,
     )
     ending = recipients.c.broadcast_id.in_(over)
     counted = []

@@ -164,5 +164,7 @@ def _change(connection: Connection, schedule_id: str, **values: Any) -> None:
     connection.execute(update(schedules).where(schedules.c.id == schedule_id).values(**values))
 
 
-def _record(connection: Connection, keyring: Keyring, schedule: Schedule, action: str, by: str, now: dt.datetime) -> None:
+def _record(
+    connection: Connection, keyring: Keyring, schedule: Schedule, action: str, by: str, now: dt.datetime
+) -> None:
     audit.record(connection, keyring, actor=by, action=action, now=now, digest=schedule.digest)
