@@ -1,4 +1,4 @@
-"""banduong: chat | ask | serve | worker | cases | staff | keys | deliveries | letters | train | evaluate | check | audit | incident | purge."""
+"""banduong: chat | ask | serve | worker | cases | staff | keys | deliveries | alerts | letters | train | evaluate | check | audit | incident | purge."""
 
 import datetime as dt
 import io
@@ -25,12 +25,14 @@ from bot.errors import BanDuongError, CaseError, ContentError, UsageError
 from bot.hotline import colleagues, keys
 from bot.jobs import kept_head
 from bot.messages import VIETNAM, Address, InboundMessage
+from bot.outreach import words as alert_words
 from bot.staff import accounts, invitations
 from bot.web.console.links import invitation_link
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from bot.content import Alert
     from bot.conversation.state import Turn
     from bot.staff.accounts import Account
     from bot.store.crypto import Keyring
@@ -560,8 +562,7 @@ def sms(
 
 def _sms_row(house: App, text: str) -> dict[str, Any]:
     settings = house.config.bot.sms
-    sizes = SegmentSizes(settings.gsm_7_segments, settings.ucs_2_segments)
-    folded, written = (sms_text(text, folded=marks, sizes=sizes) for marks in (True, False))
+    folded, written = (sms_text(text, folded=marks, sizes=_sizes(house)) for marks in (True, False))
     sides = [
         {"encoding": side.encoding, "units": side.units, "segments": side.segments,
          "cost_vnd": side.segments * settings.vnd_per_segment}
@@ -572,6 +573,118 @@ def _sms_row(house: App, text: str) -> dict[str, Any]:
         {"written": seen, "folded": word.folded, "note": word.note} for seen, word in doubtful_words(text, known)
     ]
     return {"folded": folded.text, **sides[0], "as_written": {"text": written.text, **sides[1]}, "ambiguous": doubtful}
+
+
+alerts_app = typer.Typer(
+    no_args_is_help=True, help="Templates of alerts, and how they would leave.", rich_markup_mode=None
+)
+app.add_typer(alerts_app, name="alerts")
+
+
+@alerts_app.command("list")
+def alerts_list(context: typer.Context) -> None:
+    """The templates of content/alerts, and what each takes by SMS."""
+    house = _house(context)
+    today = dt.datetime.now(VIETNAM).date()
+    table = Table("template", "interest", "SMS", "to fill in", "expires", "title", box=None)
+    table.columns[0].no_wrap = table.columns[1].no_wrap = table.columns[4].no_wrap = True
+    for alert in house.library.alerts.values():
+        counts = [one.segments for one in _previews(house, alert_words.from_template(alert, {})) if one.segments]
+        expires = f"{alert.expires}" if today <= alert.expires else f"{alert.expires} (expired)"
+        table.add_row(
+            alert.id,
+            alert.interest,
+            ", ".join(map(str, counts)),
+            ", ".join(alert.blanks) or "-",
+            expires,
+            alert.title.vi,
+        )
+    out.print(table if house.library.alerts else "There is no template: add one in content/alerts/.")
+
+
+@alerts_app.command("preview")
+def alerts_preview(
+    context: typer.Context,
+    template: Annotated[str, typer.Argument(help="its name, as in the list")],
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=WORDS for a blank; NAME.en=WORDS for its English; may be given again"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False,
+) -> None:
+    """What an alert becomes on each channel, what it costs, and what stands against it."""
+    house = _house(context)
+    alert = house.library.alerts.get(template)
+    if alert is None:
+        raise UsageError(f"There is no template '{template}': see `banduong alerts list`.")
+    composed = alert_words.from_template(alert, _filled(alert, given or []))
+    previews = _previews(house, composed)
+    now = house.clock()
+    against = alert_words.problems(
+        composed, valid_until=now + alert_words.LONGEST_VALID, now=now, library=house.library, sizes=_sizes(house),
+        advertising=house.config.bot.outreach.advertising,
+    )  # fmt: skip
+    told = house.library.console("en")["alert_problems"]
+    rows = [
+        {"code": one.code, "language": one.language, "channel": one.channel, "words": list(one.words),
+         "text": told[one.code].format(words=", ".join(one.words))}
+        for one in against
+    ]  # fmt: skip
+    if as_json:
+        shown = [_preview_row(one) for one in previews]
+        row = {"template": alert.id, "title": composed.title, "previews": shown, "problems": rows}
+        out.print(json.dumps(row, ensure_ascii=False, indent=2))
+        return
+    for one in previews:
+        _print_preview(one)
+    for problem in rows:
+        where = " ".join(str(problem[name]) for name in ("channel", "language") if problem[name])
+        err.print(f"{where or 'whole'}: {problem['text']}")
+
+
+def _filled(alert: "Alert", given: list[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    names = {name for blank in alert.blanks for name in (blank, f"{blank}.vi", f"{blank}.en")}
+    for name, equals, _ in pairs:
+        if not equals or name not in names:
+            known = ", ".join(f"{blank} ({one.what.en})" for blank, one in alert.blanks.items()) or "nothing"
+            raise UsageError(f"--set takes NAME=WORDS; in {alert.id} there is to fill in: {known}.")
+    return {name: value for name, _, value in pairs}
+
+
+def _previews(house: App, composed: alert_words.Words) -> list[alert_words.Preview]:
+    settings = house.config.bot
+    return alert_words.preview(
+        composed, house.library, sizes=_sizes(house), vnd_per_segment=settings.sms.vnd_per_segment,
+        advertising=settings.outreach.advertising,
+    )  # fmt: skip
+
+
+def _sizes(house: App) -> SegmentSizes:
+    settings = house.config.bot.sms
+    return SegmentSizes(settings.gsm_7_segments, settings.ucs_2_segments)
+
+
+def _preview_row(one: alert_words.Preview) -> dict[str, Any]:
+    doubtful = [{"written": seen, "folded": word.id, "note": word.note.vi} for seen, word in one.doubtful]
+    return {
+        "channel": one.channel, "language": one.language, "text": one.text, "buttons": list(one.buttons), "opening": one.opening,
+        "encoding": one.encoding, "units": one.units, "segments": one.segments, "cost_vnd": one.vnd, "cut": one.cut,
+        "ambiguous": doubtful,
+    }  # fmt: skip
+
+
+def _print_preview(one: alert_words.Preview) -> None:
+    cost = f": {one.encoding}, {one.units} units, {one.segments} SMS, {one.vnd:,} VND" if one.segments else ""
+    out.print(f"-- {one.channel}, {one.language}{cost}")
+    out.print(one.text)
+    if one.buttons:
+        out.print(_button_line(one.buttons))
+    if one.cut:
+        out.print(f"cut {one.cut} and it is {(one.segments or 0) - 1} SMS")
+    for written, word in one.doubtful:
+        out.print(f"{written} -> {word.id}: {word.note.vi}")
+    out.print()
 
 
 @app.command()

@@ -212,6 +212,23 @@ class TransfersConfig(Section):
     android: TransferConfig | None = None
 
 
+class OutreachConfig(Section):
+    """How alerts to subscribers leave."""
+
+    advertising: bool = Field(
+        default=True, description="whether alerts carry the label and the opt-out line of Decree 91/2020"
+    )
+    advertising_reason: str = Field("", description="why they do not count as advertising: required with false")
+
+    @model_validator(mode="after")
+    def _a_reason_is_written(self) -> Self:
+        if not self.advertising and not self.advertising_reason.strip():
+            raise ValueError(
+                "advertising: false needs advertising_reason: write who decided that alerts are not advertising, and why"
+            )
+        return self
+
+
 class DeliveryConfig(Section):
     lease_seconds: float = Field(30, ge=3, le=300, description="after so long without a word a sender counts as lost")
 
@@ -226,6 +243,7 @@ class BotConfig(Section):
     delivery: DeliveryConfig = DeliveryConfig()
     telegram: TelegramConfig = TelegramConfig()
     sms: SmsConfig = SmsConfig()
+    outreach: OutreachConfig = OutreachConfig()
     transfers: TransfersConfig = TransfersConfig()
 
     @property

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, V
 from bot.errors import ContentError
 
 SmsOrText = Literal["text", "sms"]
+FORMS: tuple[SmsOrText, ...] = get_args(SmsOrText)
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 Role = Literal["operator", "supervisor", "outreach", "analyst", "editor", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -128,6 +129,62 @@ class PreparedReply(Entry):
 
     def wording(self, form: SmsOrText) -> Text:
         return self.sms if form == "sms" and self.sms else self.text
+
+
+class Interest(Entry):
+    """What a subscriber may want to hear of."""
+
+    id: str = Field(pattern="^[a-z0-9_]{1,40}$")
+    label: Text
+
+
+class Blank(Entry):
+    """What staff write in place of a {name} of an alert, and an example by which its length is judged."""
+
+    what: Text
+    example: Text
+
+
+class Alert(Entry):
+    """A template for a broadcast. `choices` are buttons where the channel has them."""
+
+    id: str = Field(pattern="^[a-z0-9_]{1,40}$")
+    topic: str
+    interest: str
+    title: Text
+    text: Text
+    sms: Text
+    blanks: Mapping[str, Blank] = Field(default_factory=dict)
+    choices: tuple[str, ...] = Field((), max_length=3)
+    sources: tuple[Source, ...] = Field(min_length=1)
+    checked: Day
+    expires: Day
+
+    def wording(self, form: SmsOrText) -> Text:
+        return self.sms if form == "sms" else self.text
+
+
+class OptOut(Entry):
+    text: Text
+    sms: Text
+
+    def wording(self, form: SmsOrText) -> Text:
+        return self.sms if form == "sms" else self.text
+
+
+class OutreachWords(Entry):
+    """What stands around an alert, and the sites that it may point to."""
+
+    label: str
+    stop: str
+    opt_out: OptOut
+    sites: tuple[str, ...]
+
+    def around(self, body: str, language: str, form: SmsOrText) -> str:
+        """The label first, then the body, then how to end the alerts."""
+        line = self.opt_out.wording(form).in_language(language).replace("{stop}", self.stop)
+        between = " " if form == "sms" else "\n\n"
+        return f"{self.label} {body}{between}{line}"
 
 
 class RedFlag(Entry):
@@ -327,6 +384,9 @@ class Library:
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
         self.receivers: dict[str, Receiver] = _by_id(reader.entries("receivers.yml", "receivers", Receiver))
         self.replies = _by_id(reader.entries("console/replies.yml", "replies", PreparedReply))
+        self.interests: dict[str, Interest] = _by_id(reader.entries("interests.yml", "interests", Interest))
+        self.alerts: dict[str, Alert] = _by_id(reader.gathered("alerts/*.yml", "alerts", Alert))
+        self.outreach = reader.whole("outreach.yml", OutreachWords)
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
         self.permissions = reader.whole("policy/permissions.yml", Permissions)
@@ -388,7 +448,6 @@ class Library:
     @cached_property
     def _notices(self) -> dict[tuple[str, str], dict[str, str]]:
         """The shared sentences (`call_111` ...) that other texts pull in by name."""
-        forms: tuple[SmsOrText, ...] = ("text", "sms")
         return {
             (language, form): {
                 name: PLACEHOLDER.sub(
@@ -398,19 +457,20 @@ class Library:
                 if name.startswith("call_") and not (placeholders(response) - set(self.hotlines))
             }
             for language in ("vi", "en", "lo", "th", "km", "zh")
-            for form in forms
+            for form in FORMS
         }
 
     # -- freshness --------------------------------------------------------------------------------------------------
 
     def expiring(self, today: dt.date, within_days: int = 30) -> Iterator[tuple[str, dt.date]]:
-        """(id, day) of every answer and number whose check runs out within `within_days`, soonest first."""
+        """(id, day) of every answer, number and alert whose check runs out within `within_days`, soonest first."""
         limit = today + dt.timedelta(days=within_days)
-        dated = [(entry.id, entry.expires) for entry in (*self.answers.values(), *self.hotlines.values())]
+        entries = (*self.answers.values(), *self.hotlines.values(), *self.alerts.values())
+        dated = [(entry.id, entry.expires) for entry in entries]
         yield from sorted((pair for pair in dated if pair[1] <= limit), key=lambda pair: (pair[1], pair[0]))
 
 
-def placeholders(entry: Answer | Response | PreparedReply) -> set[str]:
+def placeholders(entry: Answer | Response | PreparedReply | Alert) -> set[str]:
     """Names in {braces} anywhere in the entry's wordings."""
     texts = [entry.text, *([entry.sms] if entry.sms else [])]
     return {match for text in texts for wording in (text.vi, text.en) for match in PLACEHOLDER.findall(wording)}
@@ -457,6 +517,18 @@ class _Reader:
         ids = [getattr(entry, "id", None) or getattr(entry, "code", None) for entry in found if entry]
         self.problems += [f"{name}: {i} stands there twice: remove one" for i in {i for i in ids if ids.count(i) > 1}]
         return tuple(entry for entry in found if entry)
+
+    def gathered(self, pattern: str, key: str, model: type[EntryT]) -> tuple[EntryT, ...]:
+        """The entries of several files; an id is used in one of them only."""
+        found: dict[str, EntryT] = {}
+        for path in self.glob(pattern):
+            name = str(path.relative_to(self.folder))
+            for entry in self.entries(name, key, model):
+                entry_id = str(getattr(entry, "id", ""))
+                if entry_id in found:
+                    self.problems.append(f"{name}: {entry_id} stands in another file too: remove one")
+                found[entry_id] = entry
+        return tuple(found.values())
 
     def mapping(self, name: str, key: str, model: type[EntryT]) -> dict[str, EntryT]:
         path = self.folder / name

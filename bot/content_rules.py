@@ -9,29 +9,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from bot.channels.sms_text import sms_text
-from bot.content import Answer, Library, PreparedReply, Response, Text, placeholders
+from bot.content import FORMS, Alert, Answer, Library, PreparedReply, Response, Text, placeholders
 from bot.letters import fold
+from bot.wording import NOTICES_111, NUMBER, OPENING, SHORT_LINE, matches
 
-OPENING = 40  # characters that a lock screen shows (S-08)
 SMS_STEP = 160
 SMS_MOST = 306  # two segments
 TEXT_MOST = 1400
 SENTENCE_MOST = 38  # syllables in Vietnamese, words in English
 LONGEST_LIFE = 366  # days between `checked` and `expires`
+LABEL_WORDS = 3  # of a numbered choice
 
 # What the conversation fills in by itself (bot.conversation.policy).
 NEEDED_COMMANDS = frozenset(
     "exit stop delete my_data subscribe human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
 )
-NOTICES_111 = frozenset({"call_111", "call_111_after"})
 FILLED_IN = frozenset(
     "count flags why do where signs question case numbers title checked sources code opening days hours".split()
 )
 
-_NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")
-_SHORT_LINE = re.compile(r"\b(?:111|113)\b(?![.,]\d)")
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 _SENTENCE = re.compile(r"[.!?:;\n]+")
 _LIST_NUMBER = re.compile(r"^\d+[.)] ", re.MULTILINE)
@@ -49,7 +48,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Wording:
-    """One text of one entry, with numbers filled in, as the rules see it."""
+    """One text of one entry, with numbers filled in, as the rules see it. `leaves`: an alert with all that stands around it."""
 
     where: str
     language: str
@@ -57,6 +56,7 @@ class Wording:
     raw: str
     shown: str
     fragment: bool = False
+    leaves: str | None = None
 
 
 def check_content(library: Library, today: dt.date) -> list[Problem]:
@@ -81,6 +81,10 @@ def _wordings(library: Library) -> Iterator[Wording]:
         where = f"console/replies.yml: {reply.id}"
         yield from _both(library, where, "text", reply.text)
         yield from _both(library, where, "sms", reply.wording("sms"))
+    for alert in library.alerts.values():
+        yield from _of_alert(library, alert)
+    yield from _both(library, "outreach.yml: opt_out", "text", library.outreach.opt_out.text, fragment=True)
+    yield from _both(library, "outreach.yml: opt_out", "sms", library.outreach.opt_out.sms, fragment=True)
     for flag in library.red_flags.values():
         for field in ("title", "why", "do", "ask"):
             if text := getattr(flag, field):
@@ -94,6 +98,17 @@ def _both(
         values = dict.fromkeys(_names(raw), "…")
         shown = library.fill(raw, language, form, {k: v for k, v in values.items() if k not in _known(library)})
         yield Wording(f"{where} ({form}, {language})", language, form, raw, shown, fragment)
+
+
+def _of_alert(library: Library, alert: Alert) -> Iterator[Wording]:
+    """With the examples in its blanks; what leaves has the label in front and the opt-out line behind."""
+    for form in FORMS:
+        for language, raw in (("vi", alert.wording(form).vi), ("en", alert.wording(form).en)):
+            examples = {name: blank.example.in_language(language) for name, blank in alert.blanks.items()}
+            others = dict.fromkeys(_names(raw) - _known(library) - set(examples), "…")
+            shown = library.fill(raw, language, form, {**others, **examples})
+            leaves = library.outreach.around(shown, language, form)
+            yield Wording(f"alerts: {alert.id} ({form}, {language})", language, form, raw, shown, leaves=leaves)
 
 
 @cache
@@ -131,11 +146,11 @@ def _banned(kind: str, row: str, why: str) -> Callable[[Wording, Library], Itera
 
 
 def _numbers(wording: Wording, library: Library) -> Iterator[Problem]:
-    for number in _NUMBER.findall(wording.raw):
+    for number in NUMBER.findall(wording.raw):
         yield Problem(
             "error", wording.where, f"the number '{number}' is typed in: name it by its id in hotlines.yml, in braces"
         )
-    if _SHORT_LINE.search(wording.raw):
+    if SHORT_LINE.search(wording.raw):
         yield Problem("error", wording.where, "111 and 113 are written {call_111}, {vn_111} and {vn_113}")
 
 
@@ -151,8 +166,9 @@ def _notice_111(wording: Wording, library: Library) -> Iterator[Problem]:
 
 
 def _length(wording: Wording, library: Library) -> Iterator[Problem]:
+    shown = wording.leaves or wording.shown
     if wording.form == "sms":
-        length = sms_text(wording.shown)
+        length = sms_text(shown)
         if length.encoding != "GSM-7":
             yield Problem(
                 "error", wording.where, "folds to letters outside GSM-7, which triples the price: change the mark"
@@ -161,8 +177,8 @@ def _length(wording: Wording, library: Library) -> Iterator[Problem]:
             yield Problem("error", wording.where, f"is {length.units} long folded; {SMS_MOST} at most (two SMS)")
         elif length.units > SMS_STEP:
             yield Problem("warning", wording.where, f"is {length.units} long folded; {SMS_STEP} fits one SMS")
-    elif len(wording.shown) > TEXT_MOST:
-        yield Problem("error", wording.where, f"is {len(wording.shown)} characters; {TEXT_MOST} at most")
+    elif len(shown) > TEXT_MOST:
+        yield Problem("error", wording.where, f"is {len(shown)} characters; {TEXT_MOST} at most")
 
 
 def _readable(wording: Wording, library: Library) -> Iterator[Problem]:
@@ -183,6 +199,16 @@ def _calm(wording: Wording, library: Library) -> Iterator[Problem]:
         yield Problem("error", wording.where, "has more than one emoji")
 
 
+def _earlier_contact(wording: Wording, library: Library) -> Iterator[Problem]:
+    """S-09: an alert never says that its reader has written before."""
+    if wording.leaves is None:
+        return
+    for words in matches(library.policy_words["earlier"], fold(wording.shown).lower()):
+        yield Problem(
+            "error", wording.where, f"'{words}' tells whoever reads along that this person wrote before (S-09)"
+        )
+
+
 _WORDING_RULES: tuple[Callable[[Wording, Library], Iterator[Problem]], ...] = (
     _neutral_opening,
     _banned("promises", " (S-16)", "promises what people would have to keep"),
@@ -192,6 +218,7 @@ _WORDING_RULES: tuple[Callable[[Wording, Library], Iterator[Problem]], ...] = (
     _banned("stiff", "", "is a word of an office, not of a village"),
     _numbers,
     _notice_111,
+    _earlier_contact,
     _length,
     _readable,
     _calm,
@@ -208,6 +235,7 @@ def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
         (f"answers/{a.topic}.yml: {a.id}", n) for a in library.answers.values() for n in a.next
     ]
     choices += [(f"responses.yml: {name}", n) for name, r in library.responses.items() for n in r.choices]
+    choices += [(f"alerts: {a.id}", n) for a in library.alerts.values() for n in a.choices]
     for where, name in choices:
         if name not in known:
             yield Problem("error", where, f"the choice '{name}' is neither an action nor an answer")
@@ -228,6 +256,17 @@ def _placeholders(library: Library, today: dt.date) -> Iterator[Problem]:
     for where, entry in fixed:
         for name in placeholders(entry) - _known(library):
             yield Problem("error", where, f"{{{name}}} is no hotline and no notice")
+    for alert in library.alerts.values():
+        for name in placeholders(alert) - _known(library) - set(alert.blanks):
+            yield Problem(
+                "error", f"alerts: {alert.id}", f"{{{name}}} is no hotline, no notice and stands under no `blanks`"
+            )
+        for name in set(alert.blanks) - placeholders(alert):
+            yield Problem("error", f"alerts: {alert.id}", f"the blank '{name}' stands in no text: remove it")
+        for name in set(alert.blanks) & _known(library):
+            yield Problem(
+                "error", f"alerts: {alert.id}", f"the blank '{name}' has the name of a hotline or notice: rename it"
+            )
     for name, response in library.responses.items():
         for unknown in placeholders(response) - _known(library) - FILLED_IN:
             yield Problem(
@@ -240,6 +279,7 @@ def _placeholders(library: Library, today: dt.date) -> Iterator[Problem]:
 def _dates(library: Library, today: dt.date) -> Iterator[Problem]:
     entries: list[tuple[str, Any]] = [(f"answers/{a.topic}.yml: {a.id}", a) for a in library.answers.values()]
     entries += [(f"hotlines.yml: {h.id}", h) for h in library.hotlines.values()]
+    entries += [(f"alerts: {a.id}", a) for a in library.alerts.values()]
     for where, entry in entries:
         if entry.expires <= entry.checked:
             yield Problem("error", where, "expires before it was checked")
@@ -259,6 +299,7 @@ def _sources(library: Library, today: dt.date) -> Iterator[Problem]:
     rows: list[tuple[str, Any]] = [(f"answers/{a.topic}.yml: {a.id}", a) for a in library.answers.values()]
     rows += [(f"hotlines.yml: {h.id}", h) for h in library.hotlines.values()]
     rows += [(f"red_flags.yml: {f.id}", f) for f in library.red_flags.values()]
+    rows += [(f"alerts: {a.id}", a) for a in library.alerts.values()]
     for where, entry in rows:
         for source in entry.sources:
             if not re.match(r"https?://\S+\.\S+", source.url):
@@ -307,8 +348,52 @@ def _receivers(library: Library, today: dt.date) -> Iterator[Problem]:
         if receiver.country and receiver.country not in {*library.countries, "VN"}:
             yield Problem("error", where, f"'{receiver.country}' is no country of countries.yml")
         for text in (receiver.name.vi, receiver.name.en):
-            for number in _NUMBER.findall(text):
+            for number in NUMBER.findall(text):
                 yield Problem("error", where, f"the number '{number}' is typed in: name it by its id under hotlines")
+
+
+def _alerts(library: Library, today: dt.date) -> Iterator[Problem]:
+    """Every alert has a known topic and interest."""
+    for alert in library.alerts.values():
+        if alert.topic not in library.topics:
+            yield Problem("error", f"alerts: {alert.id}", f"'{alert.topic}' is no topic of answers/")
+        if alert.interest not in library.interests:
+            yield Problem("error", f"alerts: {alert.id}", f"'{alert.interest}' is no interest of interests.yml")
+
+
+def _interests(library: Library, today: dt.date) -> Iterator[Problem]:
+    """Their labels are short enough for a numbered choice."""
+    for interest in library.interests.values():
+        for label in (interest.label.vi, interest.label.en):
+            if len(label.split()) > LABEL_WORDS:
+                yield Problem("error", f"interests.yml: {interest.id}", f"'{label}' has more than {LABEL_WORDS} words")
+
+
+def _around_alerts(library: Library, today: dt.date) -> Iterator[Problem]:
+    """The opt-out of an alert names a word that is understood, and its sites are ours."""
+    outreach = library.outreach
+    if outreach.stop.lower() not in {word.lower() for word in library.commands.get("stop", [])}:
+        yield Problem("error", "outreach.yml: stop", f"'{outreach.stop}' stands not under `stop` in commands.yml")
+    for line in (outreach.opt_out.text, outreach.opt_out.sms):
+        for wording in (line.vi, line.en):
+            if "{stop}" not in wording:
+                yield Problem(
+                    "error", "outreach.yml: opt_out", f"'{wording}' lacks {{stop}}, the word that ends the alerts"
+                )
+    for site in outreach.sites:
+        if not _is_ours(library, site):
+            yield Problem("error", "outreach.yml: sites", f"'{site}' is no source of ours and stands in no answer")
+
+
+def _is_ours(library: Library, site: str) -> bool:
+    sourced = (
+        *library.answers.values(),
+        *library.hotlines.values(),
+        *library.red_flags.values(),
+        *library.alerts.values(),
+    )
+    hosts = {urlsplit(source.url).hostname for entry in sourced for source in entry.sources}
+    return site in hosts or any(site in answer.text.vi for answer in library.answers.values())
 
 
 def _needed(library: Library, today: dt.date) -> Iterator[Problem]:
@@ -328,6 +413,9 @@ _ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (
     _patterns,
     _places,
     _receivers,
+    _alerts,
+    _interests,
+    _around_alerts,
     _needed,
 )
 

@@ -33,9 +33,14 @@ DOORS: dict[str, set[str]] = {
     "delivery": {"errors", "letters", "messages", "channels", "store", "contacts"},
     "hotline": {
         "errors", "letters", "messages", "hours", "content", "channels", "understanding", "conversation",
-        "store", "audit", "staff", "contacts", "conversations", "delivery",
+        "store", "audit", "staff", "contacts", "conversations", "delivery", "wording",
     },
-    "content_rules": {"letters", "channels", "content"},
+    "outreach": {
+        "errors", "letters", "messages", "hours", "content", "channels", "store", "audit", "staff", "contacts", "delivery",
+        "links", "wording",
+    },
+    "wording": {"letters", "channels", "content"},
+    "content_rules": {"letters", "channels", "content", "wording"},
     "nlu_rules": {"letters", "content", "content_rules", "understanding"},
     "jobs": {
         "errors", "messages", "store", "audit", "staff", "contacts", "links", "conversations", "delivery", "hotline",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from bot.channels.base import CAPABILITIES
-from bot.channels.sms_text import DoubtfulWord, SegmentSizes, doubtful_words, sms_text
+from bot.channels.sms_text import SegmentSizes, sms_text
 from bot.content import Library
 from bot.delivery.render import Rendered, parts
 from bot.hotline.cases import Case
@@ -16,11 +16,10 @@ from bot.messages import Reply
 from bot.store.crypto import Keyring
 from bot.store.tables import case_clues
 from bot.understanding.clues import clues_in
+from bot.wording import broken, misread
 
 LONGEST = 1400  # characters that leave at once: nine SMS
-LOCK_SCREEN = 40  # characters that a lock screen shows
 SHORTEST_NAME = 4  # letters of a word by which a case could be known
-_RULES = (("promise", "promises"), ("order", "orders"), ("verdict", "verdicts"), ("prying", "prying"))
 
 
 @dataclass(frozen=True)
@@ -73,29 +72,15 @@ def preview(
     by_sms = CAPABILITIES[channel].sms
     folded = sms_text(text, sizes=price.sizes)
     cautions = [
-        *_wording(library, text),
+        *(Caution(name, words) for name, words in broken(library, text)),
         *_recruiter(connection, keyring, case, text),
         *(_facts(library, case, known, text) if case.paused_at else ()),
-        *(_misread(library, text) if by_sms else ()),
     ]
+    if by_sms and (doubtful := misread(library, text)):
+        cautions.append(Caution("ambiguous", tuple(f"{written} → {word.id}" for written, word in doubtful)))
     if not by_sms:
         return Preview(text, None, None, tuple(cautions))
     return Preview(folded.text, folded.segments, folded.segments * price.vnd, tuple(cautions))
-
-
-def _wording(library: Library, text: str) -> Iterator[Caution]:
-    """The rules that bind the bot's own texts (content/policy/wording.yml)."""
-    plain = fold(text).lower()
-    for name, rule in _RULES:
-        if found := _matches(library.policy_words[rule], plain):
-            yield Caution(name, found)
-    if found := _matches(library.policy_words["revealing"], plain[:LOCK_SCREEN]):
-        yield Caution("opening", found)
-
-
-def _matches(patterns: Mapping[str, list[str]], plain: str) -> tuple[str, ...]:
-    found = (match[0] for one in (*patterns["vi"], *patterns["en"]) for match in re.finditer(one, plain))
-    return tuple(dict.fromkeys(words.strip() for words in found if words.strip()))
 
 
 def _recruiter(connection: Connection, keyring: Keyring, case: Case, text: str) -> Iterator[Caution]:
@@ -117,15 +102,6 @@ def _facts(library: Library, case: Case, known: Mapping[str, object], text: str)
     ]
     if found := tuple(dict.fromkeys([*named, *told])):
         yield Caution("unverified", found)
-
-
-def _misread(library: Library, text: str) -> Iterator[Caution]:
-    known = [
-        DoubtfulWord(word.id, tuple(one for one in word.written if one not in word.everyday), word.note.vi)
-        for word in library.ambiguous
-    ]
-    if found := doubtful_words(text, known):
-        yield Caution("ambiguous", tuple(f"{written} → {word.folded}" for written, word in found))
 
 
 def _words(text: str) -> list[str]:

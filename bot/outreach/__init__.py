@@ -1,1 +1,1 @@
-"""Outreach: who gets news, what it says, and how it gets there."""
+"""Alerts to people who asked for them: what is said, to whom, when, and what came of it."""
