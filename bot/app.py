@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.conversation.risk import Risk
     from bot.hotline.clocks import Clock
     from bot.hotline.webhook import CaseWebhook
+    from bot.outreach.terms import Terms
     from bot.processor import Processor
     from bot.rehearsal import Rehearsal
     from bot.staff.entrance import Entrance
@@ -253,6 +254,23 @@ class App:
             page_again=tuple(dt.timedelta(minutes=later) for later in hotline.page_again_minutes),
             honest_after=dt.timedelta(minutes=hotline.honest_after_minutes),
         )
+
+    @cached_property
+    def alert_terms(self) -> "Terms":
+        """On what terms alerts are sent here."""
+        from bot.channels.sms_text import SegmentSizes
+        from bot.outreach.terms import Limits, Terms
+
+        outreach, sms = self.config.bot.outreach, self.config.bot.sms
+        limits = Limits(
+            outreach.approve_above,
+            dt.timedelta(minutes=outreach.cancel_minutes),
+            outreach.most_a_day,
+            outreach.people_a_day,
+        )
+        sizes = SegmentSizes(sms.gsm_7_segments, sms.ucs_2_segments)
+        ways = tuple(channel.name for channel in self.channels)
+        return Terms(self.library, ways, outreach.advertising, sizes, sms.vnd_per_segment, limits)
 
     @property
     def telegram_secret(self) -> str:

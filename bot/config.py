@@ -219,6 +219,10 @@ class OutreachConfig(Section):
         default=True, description="whether alerts carry the label and the opt-out line of Decree 91/2020"
     )
     advertising_reason: str = Field("", description="why they do not count as advertising: required with false")
+    approve_above: int = Field(100, ge=0, description="people; an alert to more needs a second person's yes")
+    cancel_minutes: float = Field(5, ge=0, le=120, description="between the last yes and the first message")
+    most_a_day: int = Field(5, ge=1, description="alerts that one of the staff may send in 24 hours ...")
+    people_a_day: int = Field(200_000, ge=1, description="... and to how many people together")
 
     @model_validator(mode="after")
     def _a_reason_is_written(self) -> Self:

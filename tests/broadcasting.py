@@ -65,7 +65,7 @@ class Office:
     """Two people of outreach, and a provider that notes what it took. `fails`: chat -> why it refuses."""
 
     house: App
-    terms: Terms = field(default_factory=lambda: Terms(None, limits=NO_LIMITS))  # type: ignore[arg-type]
+    limits: Limits = NO_LIMITS
     fails: dict[str, SendError] = field(default_factory=dict)
     took: list[tuple[dt.datetime, str, str, str]] = field(default_factory=list)  # moment, channel, identifier, dedup
 
@@ -90,8 +90,8 @@ class Office:
         return self.now(sent.id)
 
     @property
-    def limits(self) -> Limits:
-        return self.terms.limits
+    def terms(self) -> Terms:
+        return Terms(self.house.library, limits=self.limits)
 
     def expand(self, broadcast_id: str, now: dt.datetime, step: int = 1000) -> None:
         while expansion.take_step(self.house.database, self.limits, lambda: now, broadcast_id, step):

@@ -14,7 +14,7 @@ from bot.errors import OutreachError
 from bot.messages import Address
 from bot.outreach import audience, broadcasts, progress, tallies
 from bot.outreach.audience import Audience
-from bot.outreach.terms import Limits, Terms
+from bot.outreach.terms import Limits
 from bot.store import tables as t
 from tests.broadcasting import NO_LIMITS, NOON, Office, a_plan, a_subscriber
 from tests.conftest import message
@@ -277,7 +277,7 @@ def test_what_was_approved_is_what_is_sent(office: Office) -> None:
 
 def test_an_audience_that_has_grown_needs_a_second_person(house: App) -> None:
     """Ten were counted and need none; at its start there are twelve, and eleven are too many."""
-    office = Office(house, Terms(None, limits=Limits(approve_above=11, cancel_window=MINUTE)))  # type: ignore[arg-type]
+    office = Office(house, Limits(approve_above=11, cancel_window=MINUTE))
     with house.database.begin() as connection:
         for number in range(12):
             a_subscriber(connection, house, str(number))
@@ -294,7 +294,7 @@ def test_an_audience_that_has_grown_needs_a_second_person(house: App) -> None:
 
 
 def test_nothing_leaves_before_the_window_in_which_it_can_be_taken_back(house: App) -> None:
-    office = Office(house, Terms(None, limits=Limits(cancel_window=5 * MINUTE)))  # type: ignore[arg-type]
+    office = Office(house, Limits(cancel_window=5 * MINUTE))
     with house.database.begin() as connection:
         a_subscriber(connection, house, "1")
     sent = office.send(a_plan())
@@ -307,7 +307,7 @@ def test_nothing_leaves_before_the_window_in_which_it_can_be_taken_back(house: A
 
 def test_one_member_of_staff_cannot_flood(house: App) -> None:
     limits = Limits(cancel_window=MINUTE, a_day=2, people_a_day=50)
-    office = Office(house, Terms(None, limits=limits))  # type: ignore[arg-type]
+    office = Office(house, limits)
     late = a_plan(valid_until=NOON + 2 * DAY)
     with house.database.begin() as connection:
         drafts = [broadcasts.write(connection, office.keyring, late, office.an, NOON) for _ in range(4)]

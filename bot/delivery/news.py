@@ -16,7 +16,7 @@ MOST_A_DAY = 3
 DAY = dt.timedelta(hours=24)
 VIETNAM_OFFSET = 420  # minutes
 
-_NEWS = literal_column(str(int(Lane.BROADCAST)))
+_NEWS: ColumnElement[int] = literal_column(str(int(Lane.BROADCAST)))
 _LEFT = ("sending", "sent", "delivered", "undelivered", "uncertain")  # may have been received
 
 

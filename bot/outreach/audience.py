@@ -111,7 +111,7 @@ def _rank(channel: Any, audience: Audience) -> ColumnElement[int]:
 
 def fits(keyring: Keyring, audience: Audience) -> ColumnElement[bool]:
     """Of rows of subscriptions joined with addresses."""
-    conditions = [subscriptions.c.channel.in_(audience.channels)]
+    conditions: list[ColumnElement[bool]] = [subscriptions.c.channel.in_(audience.channels)]
     if audience.provinces:
         wanted = [tag(keyring, "province", code) for code in audience.provinces]
         conditions.append(subscriptions.c.province.in_(wanted))

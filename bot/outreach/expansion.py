@@ -61,7 +61,7 @@ def _go_on(
     )
     tallies.add(connection, found.id, {f"left_out:{reason}": number for reason, number in stretch.left_out.items()})
     so_far = stretch.added + (found.size if found.cursor else 0)
-    values = {"cursor": stretch.cursor or found.cursor, "moved_at": now, "size": so_far}
+    values: dict[str, object] = {"cursor": stretch.cursor or found.cursor, "moved_at": now, "size": so_far}
     if stretch.cursor is None:
         values |= {"expanded_at": now} | _state_after(found, so_far, limits, now)
     change(connection, found.id, **values)

@@ -30,8 +30,10 @@ class Message:
 
 @dataclass(frozen=True)
 class Terms:
+    """`channels`: those that are set up here."""
+
     library: Library
-    channels: tuple[str, ...] = ("telegram", "sms")  # that are set up here
+    channels: tuple[str, ...] = ("telegram", "sms")
     advertising: bool = True
     sizes: SegmentSizes = STANDARD
     vnd_per_segment: int = 500
