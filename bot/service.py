@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection
 
 from bot import contacts
+from bot.announcing import Announcer
 from bot.app import App
 from bot.delivery import dead_letters, fragments, inbox, outbox
 from bot.delivery.sender import Sender, run_senders
@@ -65,6 +66,7 @@ class Service:
         """Until `stopping`. Raises when a provider refuses us for good, or when the store fails."""
         telegram = self._house.telegram
         loop = asyncio.get_running_loop()
+        self._announcer = Announcer(self._house, self._clock, self._stored, self.wake)
         self._house.wake = lambda: _unless_closed(loop, self.wake)
         try:
             if telegram and self._receive:
@@ -81,6 +83,8 @@ class Service:
                     group.create_task(_or_stop(self._join_late_parts(), stopping))
                 if self._receive and self._house.queue_clock:
                     group.create_task(_or_stop(self._keep_time(self._house.queue_clock), stopping))
+                if self._send:
+                    group.create_task(_or_stop(self._announcer.run(), stopping))
                 if self._send and self._house.case_webhook:
                     group.create_task(_or_stop(self._hand_on(self._house.case_webhook), stopping))
                 group.create_task(_until(stopping))
@@ -89,6 +93,7 @@ class Service:
         finally:
             stopping.set()
             self._turns.shutdown(wait=False)
+            await self._announcer.close()
             for channel in self._house.channels:
                 await channel.close()
             if self._send and self._house.case_webhook:

@@ -51,7 +51,7 @@ DOORS: dict[str, set[str]] = {
         "store", "contacts", "links", "conversations", "delivery", "hotline", "outreach",
     },
 }  # fmt: skip
-ON_TOP = {"app", "rehearsal", "service", "sms_providers", "testing", "web", "cli"}
+ON_TOP = {"announcing", "app", "rehearsal", "service", "sms_providers", "testing", "web", "cli"}
 NOBODY_IMPORTS = {"cli", "testing"}
 
 PROVIDERS = {"telegram", "twilio", "smpplib", "android_sms_gateway"}

@@ -34,6 +34,9 @@ class Fed:
     given: int = 0
     open: bool = False
 
+    def __add__(self, other: "Fed") -> "Fed":
+        return Fed(self.given + other.given, self.open or other.open)
+
 
 def ready(per_second: float) -> int:
     """How many messages lie ready for a channel of this speed."""
