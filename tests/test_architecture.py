@@ -37,7 +37,8 @@ DOORS: dict[str, set[str]] = {
     },
     "content_rules": {"letters", "channels", "content"},
     "nlu_rules": {"letters", "content", "content_rules", "understanding"},
-    "jobs": {
+    "jobs": {"errors", "messages"},
+    "retention": {
         "errors", "messages", "store", "audit", "staff", "contacts", "links", "conversations", "delivery", "hotline",
     },
     "incident": {"messages", "content", "store", "audit"},
@@ -50,6 +51,7 @@ ON_TOP = {"app", "rehearsal", "service", "sms_providers", "testing", "web", "cli
 NOBODY_IMPORTS = {"cli", "testing"}
 
 PROVIDERS = {"telegram", "twilio", "smpplib", "android_sms_gateway"}
+ENGINES = {"dbos", "croniter"}
 DATABASES = {"sqlite3", "sqlalchemy", "psycopg", "alembic"}
 PURE = ("conversation", "understanding", "channels")
 LETTER_TABLES = {"letters.py", "understanding/language.py"}  # single letters and syllables, not texts
@@ -116,6 +118,12 @@ def test_the_version_costs_nothing() -> None:
 def test_only_channels_know_a_provider(path: Path) -> None:
     """telegram, twilio and their like are imported under bot/channels and nowhere else."""
     assert _room(path) == "channels" or not {name.split(".")[0] for name in _imports(path)} & PROVIDERS
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(BOT)))
+def test_only_jobs_knows_the_durable_engine(path: Path) -> None:
+    """dbos is imported in bot/jobs.py and nowhere else."""
+    assert _room(path) == "jobs" or not {name.split(".")[0] for name in _imports(path)} & ENGINES
 
 
 @pytest.mark.parametrize(
