@@ -125,7 +125,7 @@ class App:
 
     def forget(self) -> dict[str, int]:
         """What has outlived its purpose, by the periods of config.yml; how much of each."""
-        from bot.jobs import purge
+        from bot.retention import purge
 
         bot = self.config.bot
         return purge(

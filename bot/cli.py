@@ -23,9 +23,9 @@ from bot.content import ROLES
 from bot.delivery import dead_letters, outbox
 from bot.errors import BanDuongError, CaseError, ContentError, UsageError
 from bot.hotline import colleagues, keys
-from bot.jobs import kept_head
 from bot.messages import VIETNAM, Address, InboundMessage
 from bot.outreach import words as alert_words
+from bot.retention import kept_head
 from bot.staff import accounts, invitations
 from bot.web.console.links import invitation_link
 

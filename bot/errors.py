@@ -13,6 +13,7 @@ BanDuongError
 ├── OutreachError      what was wanted of a broadcast cannot be done; `why` is a word that content/console knows
 ├── CaseError          what was wanted of a case cannot be done; `why` is a word that content/console knows
 └── UsageError         a command was called in a way it cannot work
+    ├── CronError      a schedule cannot be read, never comes, or comes too often; `reason` tells which
     └── StaffError     an account cannot be made or changed so; `reason` is a name in content/console
 
 The message of each is one plain sentence that says what to do; `exit_status` is what the command line returns.
@@ -84,6 +85,14 @@ class OutreachError(BanDuongError):
 
 class UsageError(BanDuongError):
     exit_status = 2
+
+
+class CronError(UsageError):
+    """`reason` is form, never or often."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class StaffError(UsageError):

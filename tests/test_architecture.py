@@ -42,8 +42,10 @@ DOORS: dict[str, set[str]] = {
     "wording": {"letters", "channels", "content"},
     "content_rules": {"letters", "channels", "content", "wording"},
     "nlu_rules": {"letters", "content", "content_rules", "understanding"},
-    "jobs": {
+    "jobs": {"errors", "messages"},
+    "retention": {
         "errors", "messages", "store", "audit", "staff", "contacts", "links", "conversations", "delivery", "hotline",
+        "outreach",
     },
     "incident": {"messages", "content", "store", "audit"},
     "processor": {
@@ -55,6 +57,7 @@ ON_TOP = {"announcing", "app", "rehearsal", "service", "sms_providers", "testing
 NOBODY_IMPORTS = {"cli", "testing"}
 
 PROVIDERS = {"telegram", "twilio", "smpplib", "android_sms_gateway"}
+ENGINES = {"dbos", "croniter"}
 DATABASES = {"sqlite3", "sqlalchemy", "psycopg", "alembic"}
 PURE = ("conversation", "understanding", "channels")
 LETTER_TABLES = {"letters.py", "understanding/language.py"}  # single letters and syllables, not texts
@@ -121,6 +124,12 @@ def test_the_version_costs_nothing() -> None:
 def test_only_channels_know_a_provider(path: Path) -> None:
     """telegram, twilio and their like are imported under bot/channels and nowhere else."""
     assert _room(path) == "channels" or not {name.split(".")[0] for name in _imports(path)} & PROVIDERS
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(BOT)))
+def test_only_jobs_knows_the_durable_engine(path: Path) -> None:
+    """dbos is imported in bot/jobs.py and nowhere else."""
+    assert _room(path) == "jobs" or not {name.split(".")[0] for name in _imports(path)} & ENGINES
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ from bot.app import App
 from bot.config import load_config
 from bot.delivery import inbox, outbox
 from bot.hotline import cases
-from bot.jobs import purge
 from bot.messages import OutboundMessage
 from bot.processor import Processor
+from bot.retention import purge
 from bot.store import tables
 from bot.store.database import Database, open_database
 from bot.testing import START

@@ -23,8 +23,8 @@ from bot.delivery.render import Rendered
 from bot.delivery.sender import Sender, run_senders
 from bot.delivery.writer import Writer
 from bot.errors import StoreError
-from bot.jobs import purge
 from bot.messages import Address, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage, Refusal
+from bot.retention import purge
 from bot.store import tables
 from bot.store.database import Database, new_id, open_database
 from bot.testing import START

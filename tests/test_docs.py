@@ -17,7 +17,7 @@ from bot.cli import app as command_line
 from bot.config import DATABASE_VARIABLE, HOME_VARIABLE, BotConfig, load_config
 from bot.content import Answer, Library
 from bot.content_rules import check_content
-from bot.jobs import CASE_LIFE, INBOX_LIFE, OUTBOX_LIFE
+from bot.retention import CASE_LIFE, INBOX_LIFE, OUTBOX_LIFE
 from bot.store.tables import metadata
 from bot.testing import read_dialogs
 from bot.understanding.nlu_data import read_examples
@@ -27,7 +27,7 @@ DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 ROWS = [f"S-{number:02}" for number in range(1, 37)]
 MADE_BY_THE_DEPLOYER = {
-    "content/policy/reporting.yml", "banduong.db", "keyring.json", "keyring.lock", "rotation.lock", "var/", "model/",
+    "content/policy/reporting.yml", "banduong.db", "engine.db", "keyring.json", "keyring.lock", "rotation.lock", "var/", "model/",
 }  # fmt: skip
 FOLDERS = ("bench", "bot", "content", "docs", "nlu", "tests", ".ci")
 ENDINGS = (".py", ".md", ".yml", ".jsonl", ".toml", ".lock", ".js", ".css")

@@ -24,8 +24,8 @@ from bot.errors import CaseError
 from bot.hotline import claims, colleagues, composing, keys, reach, reading, relay, second, work
 from bot.hotline.cases import read_row
 from bot.hotline.keys import Operator
-from bot.jobs import purge
 from bot.messages import VIETNAM, Address
+from bot.retention import purge
 from bot.staff import accounts
 from bot.store import tables
 from bot.store.database import utc

@@ -13,9 +13,9 @@ from bot import contacts, conversations
 from bot.app import App
 from bot.contacts import Contact
 from bot.conversation.state import Conversation
-from bot.jobs import purge
 from bot.messages import Address, InboundMessage, Lane, OutboundMessage
 from bot.processor import Processor
+from bot.retention import purge
 from bot.store import tables
 from bot.store.database import utc
 from bot.testing import START

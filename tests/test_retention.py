@@ -13,7 +13,7 @@ from bot.app import App
 from bot.cli import main
 from bot.errors import KeyringError
 from bot.hotline import handing_on, keys, webhook, work
-from bot.jobs import CASE_LIFE, CONSENT_LIFE, WORDS_LIFE, keep_head, kept_head, purge
+from bot.retention import CASE_LIFE, CONSENT_LIFE, WORDS_LIFE, keep_head, kept_head, purge
 from bot.store import tables
 from bot.store.boxes import open_with
 from bot.store.database import Database

@@ -23,7 +23,7 @@ from bot.cli import main
 from bot.content import ROLES, Library
 from bot.errors import ContentError, StaffError, StoreError
 from bot.hotline import colleagues, keys
-from bot.jobs import purge
+from bot.retention import purge
 from bot.staff import accounts, invitations, passwords, recovery, sessions, throttle, totp
 from bot.staff.accounts import Account, Pages
 from bot.staff.entrance import Entry, Refusal

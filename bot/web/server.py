@@ -11,7 +11,7 @@ import uvicorn
 
 from bot.app import App
 from bot.errors import AddressInUseError, BanDuongError, ConfigError
-from bot.jobs import keep_head
+from bot.retention import keep_head
 from bot.service import Service
 from bot.staff import accounts
 from bot.web.pages import create_site
