@@ -26,6 +26,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 SharePurpose = Literal["share_111", "share_police", "share_embassy", "share_ngo"]
 ConsoleWords = Mapping[str, Mapping[str, str]]  # page -> name -> text
 FALLBACK_ANSWER = "hotline_pointer"
+OFFERED_UNASKED = frozenset({"check_offer", "procedures", "human", "menu"})  # actions that need no talk before them
 
 
 class Entry(BaseModel):
@@ -417,6 +418,10 @@ class Library:
         return {
             title.in_language(language).lower(): name for name, title in titles.items() for language in ("vi", "en")
         }
+
+    def may_be_offered(self, target: str) -> bool:
+        """Whether a message that nobody has asked for may have this choice: an answer, or an action that needs no talk before it."""
+        return target in self.answers or target in OFFERED_UNASKED & self.actions.keys()
 
     def title(self, target: str, language: str) -> str:
         """The label of a choice: an action's name or an answer's title."""

@@ -235,7 +235,6 @@ def _targets(library: Library, today: dt.date) -> Iterator[Problem]:
         (f"answers/{a.topic}.yml: {a.id}", n) for a in library.answers.values() for n in a.next
     ]
     choices += [(f"responses.yml: {name}", n) for name, r in library.responses.items() for n in r.choices]
-    choices += [(f"alerts: {a.id}", n) for a in library.alerts.values() for n in a.choices]
     for where, name in choices:
         if name not in known:
             yield Problem("error", where, f"the choice '{name}' is neither an action nor an answer")
@@ -359,6 +358,11 @@ def _alerts(library: Library, today: dt.date) -> Iterator[Problem]:
             yield Problem("error", f"alerts: {alert.id}", f"'{alert.topic}' is no topic of answers/")
         if alert.interest not in library.interests:
             yield Problem("error", f"alerts: {alert.id}", f"'{alert.interest}' is no interest of interests.yml")
+        for name in alert.choices:
+            if not library.may_be_offered(name):
+                yield Problem(
+                    "error", f"alerts: {alert.id}", f"'{name}' is no answer and no action that an alert may offer"
+                )
 
 
 def _interests(library: Library, today: dt.date) -> Iterator[Problem]:

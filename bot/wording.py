@@ -9,7 +9,7 @@ from bot.content import AmbiguousWord, Library
 from bot.letters import fold
 
 OPENING = 40  # characters that a lock screen shows (S-08)
-NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")
+NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b(?:84|0)(?:[ .-]?\d){8,10}\b|\b1[89]00[ .]?\d{3,6}\b")
 SHORT_LINE = re.compile(r"\b(?:111|113)\b(?![.,]\d)")
 NOTICES_111 = frozenset({"call_111", "call_111_after"})
 Rule = Literal["promise", "order", "verdict", "prying", "opening"]

@@ -32,7 +32,10 @@ IN_CODE = {  # words that the program chooses
     ("directory", "abroad"),
     *(("common", why) for why in ("forbidden", "foreign_form", "insecure")),
     ("case", "answer_by"),
-    *((group, "*") for group in ("bases", "noticed", "export", "copy", "incident", "grounds", "receivers")),
+    *(
+        (group, "*")
+        for group in ("bases", "noticed", "export", "copy", "incident", "grounds", "receivers", "alert_problems")
+    ),
 }
 VOID = {"input", "meta", "link", "br", "hr", "img", "path", "circle"}
 PAGE_WORDS = {"case.html": "case", "_queue.html": "queue"} | {

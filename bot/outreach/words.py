@@ -160,7 +160,7 @@ def carried(words: Words, language: str, channel: str, library: Library, *, adve
     capabilities = CAPABILITIES[channel]
     text = _leaving(words, spoken, "sms" if capabilities.sms else "text", library, advertising=advertising)
     targets = words.choices if capabilities.buttons else ()
-    choices = tuple(Choice(one, library.title(one, spoken)) for one in targets if _leads_somewhere(library, one))
+    choices = tuple(Choice(one, library.title(one, spoken)) for one in targets if library.may_be_offered(one))
     return render(Reply(text, text, choices, name="alert"), capabilities)
 
 
@@ -183,10 +183,6 @@ def _raw(words: Words, language: str, form: SmsOrText) -> str:
 def _unknown(raw: str, library: Library) -> list[str]:
     notices = {name for name in library.responses if name.startswith("call_")}
     return [name for name in PLACEHOLDER.findall(raw) if name not in library.hotlines and name not in notices]
-
-
-def _leads_somewhere(library: Library, target: str) -> bool:
-    return target in library.actions or target in library.answers
 
 
 # -- preview -----------------------------------------------------------------------------------------------------------
@@ -272,7 +268,7 @@ def _whole(words: Words, library: Library, today: dt.date) -> Iterator[Problem]:
     template = library.alerts.get(words.template or "")
     if template and template.expires < today:
         yield Problem("template_expired", words=(template.expires.isoformat(),))
-    if unknown := tuple(one for one in words.choices if not _leads_somewhere(library, one)):
+    if unknown := tuple(one for one in words.choices if not library.may_be_offered(one)):
         yield Problem("choice", words=unknown)
 
 
