@@ -269,8 +269,16 @@ class App:
             outreach.people_a_day,
         )
         sizes = SegmentSizes(sms.gsm_7_segments, sms.ucs_2_segments)
-        ways = tuple(channel.name for channel in self.channels)
+        ways = tuple(channel.name for channel in self.channels if self._carries_alerts(channel))
         return Terms(self.library, ways, outreach.advertising, sizes, sms.vnd_per_segment, limits)
+
+    def _carries_alerts(self, channel: Channel) -> bool:
+        """By SMS only from a number that hears STOP, and not from an ordinary SIM, which may not carry advertising."""
+        outreach, sms = self.config.bot.outreach, self.config.bot.sms
+        if channel is not self.sms:
+            return channel is self.telegram
+        deaf = sms.provider == "twilio" and sms.twilio is not None and not sms.twilio.two_way
+        return not deaf and not (sms.provider == "android" and outreach.advertising)
 
     @property
     def telegram_secret(self) -> str:
