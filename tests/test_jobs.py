@@ -51,7 +51,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @contextlib.contextmanager
 def an_engine(url: str, home: Path, **wanted: Any) -> Iterator[Engine]:
-    calls = {"expand": lambda _id: False, "due": lambda _id, _moment: None, "lost_after": LOST_AFTER, **wanted}
+    calls = {"expand": lambda _id: False, "due": lambda _id, _moment: None, "lost_after": A_WHILE, **wanted}
     engine = Engine(url, home, **calls)
     engine.launch()
     try:
@@ -156,7 +156,7 @@ def test_after_kill_9_a_new_process_goes_on(url: str, tmp_path: Path, ledger: Le
         process.wait()
     left = len(ledger.lines("b1"))
     assert left < 40
-    with an_engine(url, tmp_path, expand=ledger.expand) as engine:
+    with an_engine(url, tmp_path, expand=ledger.expand, lost_after=LOST_AFTER) as engine:
         engine.expand("b1")  # changes nothing: the run is there
         eventually(lambda: list(runs(engine)) == [("broadcast-b1-1", "SUCCESS")])
     assert ledger.lines("b1") == [str(number) for number in range(1, 41)]
@@ -189,7 +189,7 @@ def test_a_run_that_is_only_slow_may_be_doubled(postgres_database: str, tmp_path
         time.sleep(2.5 * LOST_AFTER if len(calls) == 1 else 0)
         return ledger.expand(name)
 
-    with an_engine(postgres_database, tmp_path, expand=expand, lost_after=A_WHILE) as engine:
+    with an_engine(postgres_database, tmp_path, expand=expand) as engine:
         engine.expand("b1")
         with another_process(postgres_database, tmp_path, ledger, lost_after=LOST_AFTER) as other:
             eventually(lambda: len(ledger.lines("b1")) == 5)
@@ -201,7 +201,7 @@ def test_a_run_that_is_only_slow_may_be_doubled(postgres_database: str, tmp_path
 
 
 def test_a_step_that_fails_is_tried_again_and_later_begun_anew(
-    url: str, tmp_path: Path, ledger: Ledger, caplog: pytest.LogCaptureFixture
+    sqlite_url: str, tmp_path: Path, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What it failed with, which may hold a number, gets neither into the log nor into the engine's tables."""
     trouble = [True] * 2
@@ -212,7 +212,7 @@ def test_a_step_that_fails_is_tried_again_and_later_begun_anew(
             raise RuntimeError(f"nobody has {SECRET}")
         return ledger.expand(name)
 
-    with caplog.at_level(logging.DEBUG), an_engine(url, tmp_path, expand=expand, retry_after=QUICKLY) as engine:
+    with caplog.at_level(logging.DEBUG), an_engine(sqlite_url, tmp_path, expand=expand, retry_after=QUICKLY) as engine:
         engine.expand("b1")
         eventually(lambda: list(runs(engine)) == [("broadcast-b1-1", "SUCCESS")])
         trouble += [True] * 3
@@ -240,7 +240,7 @@ def test_what_is_unfinished_when_an_engine_closes_is_taken_up_by_the_next(
         eventually(lambda: engine._runs)
         began = time.monotonic()
     assert time.monotonic() - began < 5
-    with an_engine(sqlite_url, tmp_path, expand=ledger.expand) as engine:
+    with an_engine(sqlite_url, tmp_path, expand=ledger.expand, lost_after=LOST_AFTER) as engine:
         eventually(lambda: list(runs(engine)) == [("broadcast-b1-1", "SUCCESS")])
     assert len(ledger.lines("b1")) == 10
 
@@ -279,11 +279,11 @@ def test_each_moment_comes_once_whatever_the_number_of_processes(url: str, tmp_p
     assert len(set(moments)) == len(moments)
 
 
-def test_a_moment_that_went_by_is_not_made_up(url: str, tmp_path: Path) -> None:
+def test_a_moment_that_went_by_is_not_made_up(sqlite_url: str, tmp_path: Path) -> None:
     """Nor one of a schedule that was dropped, or has other times now."""
     told: list[tuple[str, dt.datetime]] = []
     now = dt.datetime.now(VIETNAM).replace(microsecond=0)
-    with an_engine(url, tmp_path, due=lambda name, moment: told.append((name, moment))) as engine:
+    with an_engine(sqlite_url, tmp_path, due=lambda name, moment: told.append((name, moment))) as engine:
         engine.set_schedule("s1", f"{now.second} {now.minute} {now.hour} * * *")
         come(engine, "s1", now - A_DAY)
         come(engine, "s1", now + dt.timedelta(seconds=1))
@@ -304,7 +304,7 @@ def test_a_moment_that_cannot_be_told_is_tried_until_it_can(sqlite_url: str, tmp
             raise RuntimeError
 
     now = dt.datetime.now(VIETNAM).replace(second=0, microsecond=0)
-    with an_engine(sqlite_url, tmp_path, due=due, retry_after=QUICKLY) as engine:
+    with an_engine(sqlite_url, tmp_path, due=due, retry_after=QUICKLY, lost_after=LOST_AFTER) as engine:
         engine.set_schedule("s1", f"{now.minute} {now.hour} * * *")
         come(engine, "s1", now)
         eventually(lambda: [status for _, status in runs(engine)] == ["SUCCESS"])
