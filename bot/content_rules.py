@@ -23,11 +23,11 @@ LONGEST_LIFE = 366  # days between `checked` and `expires`
 
 # What the conversation fills in by itself (bot.conversation.policy).
 NEEDED_COMMANDS = frozenset(
-    "exit stop delete my_data subscribe human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
+    "exit stop delete my_data subscribe everywhere human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
 )
 NOTICES_111 = frozenset({"call_111", "call_111_after"})
 FILLED_IN = frozenset(
-    "count flags why do where signs question case numbers title checked sources code opening days hours".split()
+    "count flags why do where signs question case numbers title checked sources code opening days hours place".split()
 )
 
 _NUMBER = re.compile(r"\+\d[\d .-]{6,}\d|\b0\d{2,3}[ .-]?\d{3}[ .-]?\d{3,4}\b|\b1[89]00[ .]?\d{3,6}\b")

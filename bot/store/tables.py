@@ -206,18 +206,22 @@ consents = Table(
     CheckConstraint("basis = 'emergency' OR sealed_words IS NOT NULL OR withdrawn_at IS NOT NULL", name="words"),
 )
 
-subscriptions = Table(  # what somebody who said yes to news wants to hear of; whether the yes still holds stands in consents
-    "subscriptions",
-    metadata,
-    Column("address_id", Id, ForeignKey("addresses.id", ondelete="CASCADE"), primary_key=True),
-    Column("province", String(32)),  # keyed digest of a code of content/provinces.yml; none: not said
-    Column("interest", String(32)),  # keyed digest of an id of content/interests.yml; none: everything
-    Column("language", String(2), nullable=False),
-    Column("utc_offset", SmallInteger, nullable=False, server_default="420"),  # minutes, of the clock where the person is
-    Column("source", String(12), nullable=False),  # conversation | paper
-    Column("joined_at", Moment, nullable=False),
-    Index("ix_subscriptions_province", "province", "address_id"),
-    CheckConstraint("source IN ('conversation', 'paper')", name="source"),
+subscriptions = (
+    Table(  # what somebody who said yes to news wants to hear of; whether the yes still holds stands in consents
+        "subscriptions",
+        metadata,
+        Column("address_id", Id, ForeignKey("addresses.id", ondelete="CASCADE"), primary_key=True),
+        Column("province", String(32)),  # keyed digest of a code of content/provinces.yml; none: not said
+        Column("interest", String(32)),  # keyed digest of an id of content/interests.yml; none: everything
+        Column("language", String(2), nullable=False),
+        Column(
+            "utc_offset", SmallInteger, nullable=False, server_default="420"
+        ),  # minutes, of the clock where the person is
+        Column("source", String(12), nullable=False),  # conversation | paper
+        Column("joined_at", Moment, nullable=False),
+        Index("ix_subscriptions_province", "province", "address_id"),
+        CheckConstraint("source IN ('conversation', 'paper')", name="source"),
+    )
 )
 
 do_not_call = Table(
@@ -288,9 +292,7 @@ recipients = Table(
     Column("status", String(8), nullable=False),
     Column("reason", String(12)),  # why somebody gets nothing
     Column("not_before", Moment, nullable=False),
-    Index(
-        "ix_recipients_waiting", "broadcast_id", "channel", "not_before", "person", **_where("status = 'waiting'")
-    ),
+    Index("ix_recipients_waiting", "broadcast_id", "channel", "not_before", "person", **_where("status = 'waiting'")),
     CheckConstraint("status IN ('waiting', 'given', 'skipped')", name="status"),
 )
 

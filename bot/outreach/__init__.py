@@ -1,0 +1,1 @@
+"""Outreach: who gets news, what it says, and how it gets there."""
