@@ -248,6 +248,13 @@ class Interest(Entry):
     label: Text
 
 
+class SignupSheet(Entry):
+    """How a paper sign-up list is written down: column -> what its head may be, language -> what it may be called."""
+
+    columns: Mapping[str, tuple[str, ...]]
+    languages: Mapping[str, tuple[str, ...]]
+
+
 class Receiver(Entry):
     """Whom a case may be handed on to. `purpose`: the yes that it needs; `hotlines`: its numbers, by their ids; `webhook`: takes cases
     into a system of its own."""
@@ -338,6 +345,7 @@ class Library:
         self.ambiguous = reader.entries("sms.yml", "ambiguous", AmbiguousWord)
         self.hours = reader.whole("hours.yml", SpokenHours)
         self.interests: dict[str, Interest] = _by_id(reader.entries("interests.yml", "interests", Interest))
+        self.signup_sheet = reader.whole("signups.yml", SignupSheet)
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
         self.receivers: dict[str, Receiver] = _by_id(reader.entries("receivers.yml", "receivers", Receiver))
         self.replies = _by_id(reader.entries("console/replies.yml", "replies", PreparedReply))
