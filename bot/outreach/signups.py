@@ -222,7 +222,9 @@ def _plain_mobile(country: str) -> re.Pattern[str]:
     data = phonenumbers.PhoneMetadata.metadata_for_region(country)
     if data is None or data.mobile is None or data.national_prefix is None:
         return re.compile(r"(?!)")
-    return re.compile(rf"(?:\+{data.country_code}|{data.national_prefix})({data.mobile.national_number_pattern})")
+    return re.compile(
+        rf"(?:\+{data.country_code}|{data.national_prefix})({data.mobile.national_number_pattern})", re.ASCII
+    )
 
 
 def day_in(text: str) -> dt.date | None:
