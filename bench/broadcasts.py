@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, text, update
@@ -58,7 +59,7 @@ def measure(people: int = PEOPLE) -> Rows:
         with postgres.server() as url:
             rows += _on("PostgreSQL", url, people)
     except (FileNotFoundError, subprocess.SubprocessError):
-        print("no PostgreSQL here: its figures are left out", file=sys.stderr)
+        sys.stderr.write("no PostgreSQL here: its figures are left out\n")
     return rows
 
 
@@ -104,10 +105,10 @@ def here(people: int) -> Rows:
     feeds, claims = [], []
     for number in range(FEEDS):
         now = NOW + number * dt.timedelta(seconds=1)
-        feeds.append(_timed(database, lambda c, now=now: feed.feed(c, keyring, terms, "telegram", SPEED, now)))
+        feeds.append(_timed(database, partial(_feed, keyring, terms, now)))
         with database.begin() as connection:
             _give_numbers(connection, keyring)
-        claims.append(_timed(database, lambda c, now=now: _send(c, keyring, now)))
+        claims.append(_timed(database, partial(_send, keyring, now)))
     rows += [("feed a channel at 300/s", feeds, "ms"), ("claim, mark and finish 60", claims, "ms")]
     rows.append(
         ("figures", [_timed(database, lambda c: progress.of(c, broadcasts.lock(c, keyring, draft.id), NOW))], "ms")
@@ -124,7 +125,11 @@ def _timed(database: Database, work: Callable[[Connection], object]) -> float:
     return 1000 * (time.perf_counter() - started)
 
 
-def _send(connection: Connection, keyring: Keyring, now: dt.datetime) -> None:
+def _feed(keyring: Keyring, terms: Terms, now: dt.datetime, connection: Connection) -> None:
+    feed.feed(connection, keyring, terms, "telegram", SPEED, now)
+
+
+def _send(keyring: Keyring, now: dt.datetime, connection: Connection) -> None:
     due = outbox.claim(connection, keyring, "telegram", owner="bench", limit=60, speed=Pace(SPEED, 1.25, 3), now=now)
     ids = [one.id for one in due]
     outbox.mark_sending(connection, "telegram", ids, owner="bench", now=now)
@@ -181,10 +186,11 @@ def main() -> None:
     people = int(next((one for one in sys.argv[1:] if one.isdecimal()), PEOPLE))
     rows = here(people) if "--here" in sys.argv else measure(people)
     if "--here" in sys.argv:
-        print(json.dumps(rows))
+        sys.stdout.write(json.dumps(rows))
         return
     for name, values, unit in rows:
-        print(f"{name}: {sorted(values)[len(values) // 2]:.1f} {unit}, {min(values):.1f} to {max(values):.1f}")
+        middle, lowest, highest = sorted(values)[len(values) // 2], min(values), max(values)
+        sys.stdout.write(f"{name}: {middle:.1f} {unit}, {lowest:.1f} to {highest:.1f}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""banduong: chat | ask | serve | worker | cases | staff | keys | deliveries | alerts | letters | train | evaluate | check | audit | incident | purge."""
+"""banduong: chat | ask | serve | worker | cases | staff | keys | subscribers | alerts | deliveries | letters | train | evaluate | check | audit | incident | purge."""
 
 import datetime as dt
 import io
@@ -685,6 +685,120 @@ def _print_preview(one: alert_words.Preview) -> None:
     for written, word in one.doubtful:
         out.print(f"{written} -> {word.id}: {word.note.vi}")
     out.print()
+
+
+subscribers_app = typer.Typer(
+    no_args_is_help=True, help="Who gets news: paper sign-up lists, and who must get none.", rich_markup_mode=None
+)
+app.add_typer(subscribers_app, name="subscribers")
+ListFile = Annotated[Path, typer.Argument(metavar="FILE", help="UTF-8 text")]
+MOST_LINES = 50  # of a list's problems that are printed
+FEW = 11  # fewer are not told apart
+PROBLEMS = {
+    "no_column": "there is no column '{about}'",
+    "unreadable": "a quotation mark does not end on this line",
+    "too_many_cells": "more cells than the first line has: put the text with the separator in quotation marks",
+    "bad_number": "no telephone number",
+    "not_mobile": "not a mobile number",
+    "unknown_province": "no such province, neither an old nor a new name",
+    "unknown_interest": "no such interest: see content/interests.yml",
+    "unknown_language": "the language is neither Vietnamese nor English",
+    "bad_date": "the day of the signature is missing or no date: write 2026-11-21 or 21/11/2026",
+    "future_date": "the day of the signature has not come yet",
+    "no_evidence": "where it was signed and who collected it must both be there",
+    "duplicate_in_file": "the same number as in line {about}",
+}
+
+
+@subscribers_app.command("import")
+def subscribers_import(
+    context: typer.Context,
+    file: ListFile,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="take the good lines and leave the others out")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would happen")] = False,
+) -> None:
+    """Take in a paper sign-up list (CSV): all of it, or nothing where a line is wrong. Nobody is sent anything.
+
+    Columns, named in the first line in Vietnamese or English (content/signups.yml), in any order: phone, province, signed on, event,
+    collected by; where there are any, interest and language. The same list twice changes nothing. A no counts more than an older
+    signature.
+    """
+    from bot.outreach import signups
+
+    house = _house(context)
+    now = house.clock()
+    today, country = now.astimezone(VIETNAM).date(), house.config.bot.sms.country
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is no UTF-8 text: save it as 'CSV UTF-8'.") from None
+    found = signups.read(text, house.library, country, today, file.name)
+    outcome = signups.import_signups(house.database, found, BY, now, skip_bad=skip_bad, dry_run=dry_run)
+    _print_problems([f"line {one.line}: {PROBLEMS[one.code].format(about=one.about)}" for one in found.problems])
+    if outcome.refused:
+        err.print("Nothing was taken in: mend these lines, or leave them out with --skip-bad.")
+        raise typer.Exit(1)
+    left_out = len({one.line for one in found.problems})
+    out.print(
+        f"{'would be ' if dry_run else ''}added {outcome.added}, said yes before {outcome.already}, said no since they signed "
+        f"{outcome.opted_out}, on the Do-Not-Call list {outcome.do_not_call}, left out {left_out}"
+    )
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@subscribers_app.command("do-not-call")
+def subscribers_do_not_call(
+    context: typer.Context,
+    file: ListFile,
+    replace: Annotated[bool, typer.Option("--replace", help="these numbers are the whole list from now on")] = False,
+) -> None:
+    """Take in the national Do-Not-Call list: one number a line, or a CSV file with a phone column. They get no news."""
+    from bot.outreach.do_not_call import import_do_not_call
+
+    house = _house(context)
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            outcome = import_do_not_call(
+                house.database,
+                lines,
+                house.library,
+                house.config.bot.sms.country,
+                house.clock(),
+                by=BY,
+                replace=replace,
+            )
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is no UTF-8 text: save it as UTF-8. Nothing was changed.") from None
+    _print_problems([f"line {line}: no telephone number" for line in outcome.bad_lines])
+    out.print(f"read {outcome.read}, added {outcome.added}, on the list now {outcome.listed}")
+    if outcome.bad_lines:
+        raise typer.Exit(1)
+
+
+@subscribers_app.command("count")
+def subscribers_count(context: typer.Context) -> None:
+    """How many people get news, by channel and province. Fewer than eleven are not told apart."""
+    from bot import subscriptions
+
+    house = _house(context)
+    keyring = house.database.keyring
+    with house.database.begin() as connection:
+        rows = subscriptions.counts(connection)
+    names: dict[str | None, str] = {
+        subscriptions.tag(keyring, "province", one.code): one.name for one in house.library.provinces
+    }
+    table = Table("channel", "province", "people", box=None)
+    for row in sorted(rows, key=lambda row: (row.channel, names.get(row.province, ""))):
+        table.add_row(row.channel, names.get(row.province, "-"), str(row.people) if row.people >= FEW else f"<{FEW}")
+    out.print(table if rows else "Nobody gets news yet.")
+
+
+def _print_problems(lines: list[str]) -> None:
+    for line in lines[:MOST_LINES]:
+        err.print(line)
+    if len(lines) > MOST_LINES:
+        err.print(f"... and {len(lines) - MOST_LINES} more")
 
 
 @app.command()

@@ -10,7 +10,18 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, 
 from bot.messages import Address
 from bot.store.crypto import Keyring
 from bot.store.database import insert_unless_there, new_id, utc
-from bot.store.tables import addresses, cases, consents, conversations, fragments, inbox, link_codes, outbox, pace
+from bot.store.tables import (
+    addresses,
+    cases,
+    consents,
+    conversations,
+    fragments,
+    inbox,
+    link_codes,
+    outbox,
+    pace,
+    subscriptions,
+)
 
 # What every turn asks is built once.
 _FIND = select(addresses).where(addresses.c.channel == bindparam("channel"), addresses.c.lookup == bindparam("lookup"))
@@ -219,7 +230,7 @@ def forget_but_for_a_word(connection: Connection, keyring: Keyring, contact: Con
     _unsay(connection, keyring, contact, now)
     for table in (consents, inbox, cases):
         connection.execute(update(table).where(table.c.address_id == contact.id).values(address_id=None))
-    for table in (conversations, outbox, pace):
+    for table in (conversations, outbox, pace, subscriptions):
         connection.execute(delete(table).where(table.c.address_id == contact.id))
     row = {"silent_since": None, "unreachable_since": None, "leaving_since": now, "created_at": now}
     row |= {"person": None, "helped_at": None}

@@ -17,9 +17,11 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError
 
 from bot.errors import ContentError
+from bot.letters import fold
 
 SmsOrText = Literal["text", "sms"]
 FORMS: tuple[SmsOrText, ...] = get_args(SmsOrText)
+_NAME_WORD = re.compile(r"[^\W_]+")
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 Role = Literal["operator", "supervisor", "outreach", "analyst", "editor", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -280,7 +282,10 @@ class Province(Entry):
 
 
 class Country(Entry):
-    """A place of work. `unrealistic_pay` is the monthly VND from which a promise to an unskilled worker is a red flag."""
+    """A place of work. `unrealistic_pay` is the monthly VND from which a promise to an unskilled worker is a red flag.
+
+    `utc_offset`: minutes, of its clocks; of several, or of winter and summer, the one that is furthest from Viet Nam's.
+    """
 
     code: str
     name: Text
@@ -291,6 +296,14 @@ class Country(Entry):
     unrealistic_online: int | None = None  # the same for "tasks" done on a phone
     compounds: bool = False
     hotlines: tuple[str, ...] = ()
+    utc_offset: int | None = Field(default=None, ge=-720, le=840)
+
+
+class SignupSheet(Entry):
+    """How a paper sign-up list is written down: column -> what its head may be, language -> what it may be called."""
+
+    columns: Mapping[str, tuple[str, ...]]
+    languages: Mapping[str, tuple[str, ...]]
 
 
 class Receiver(Entry):
@@ -382,10 +395,11 @@ class Library:
         self.commands: dict[str, list[str]] = reader.raw("commands.yml")
         self.ambiguous = reader.entries("sms.yml", "ambiguous", AmbiguousWord)
         self.hours = reader.whole("hours.yml", SpokenHours)
+        self.interests: dict[str, Interest] = _by_id(reader.entries("interests.yml", "interests", Interest))
+        self.signup_sheet = reader.whole("signups.yml", SignupSheet)
         self.telegram_menu: dict[str, dict[str, str]] = reader.raw("telegram.yml").get("menu", {})
         self.receivers: dict[str, Receiver] = _by_id(reader.entries("receivers.yml", "receivers", Receiver))
         self.replies = _by_id(reader.entries("console/replies.yml", "replies", PreparedReply))
-        self.interests: dict[str, Interest] = _by_id(reader.entries("interests.yml", "interests", Interest))
         self.alerts: dict[str, Alert] = _by_id(reader.gathered("alerts/*.yml", "alerts", Alert))
         self.outreach = reader.whole("outreach.yml", OutreachWords)
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
@@ -414,7 +428,7 @@ class Library:
     @cached_property
     def targets(self) -> dict[str, str]:
         """Label of a choice, in lower case -> what it stands for."""
-        titles = {name: answer.title for name, answer in self.answers.items()} | self.actions
+        titles = {name: answer.title for name, answer in self.answers.items()} | self.actions | self._interest_labels
         return {
             title.in_language(language).lower(): name for name, title in titles.items() for language in ("vi", "en")
         }
@@ -424,9 +438,27 @@ class Library:
         return target in self.answers or target in OFFERED_UNASKED & self.actions.keys()
 
     def title(self, target: str, language: str) -> str:
-        """The label of a choice: an action's name or an answer's title."""
-        text = self.actions.get(target) or self.answers[target].title
+        """The label of a choice: an action's name, what somebody may want to hear of, or an answer's title."""
+        text = self.actions.get(target) or self._interest_labels.get(target) or self.answers[target].title
         return text.in_language(language)
+
+    @cached_property
+    def _interest_labels(self) -> dict[str, Text]:
+        return {name: interest.label for name, interest in self.interests.items()}
+
+    @cached_property
+    def place_names(self) -> dict[str, str]:
+        """Every name of a province, old and new, and of a country, folded -> its code. Towns of compounds are left out: who names
+        one says more than where they are."""
+        found: dict[str, str] = {}
+        for country in self.countries.values():
+            towns = () if country.compounds else country.towns
+            for name in (country.name.vi, country.name.en, *country.aliases, *country.short, *towns):
+                found[plain_name(name)] = country.code
+        for province in self.provinces:
+            for name in (province.name, *province.aliases):
+                found[plain_name(name)] = province.code
+        return found
 
     def fill(self, text: str, language: str, form: SmsOrText, values: Mapping[str, str] | None = None) -> str:
         """`text` with hotline numbers, shared notices and `values` in place of its {placeholders}."""
@@ -473,6 +505,11 @@ class Library:
         entries = (*self.answers.values(), *self.hotlines.values(), *self.alerts.values())
         dated = [(entry.id, entry.expires) for entry in entries]
         yield from sorted((pair for pair in dated if pair[1] <= limit), key=lambda pair: (pair[1], pair[0]))
+
+
+def plain_name(text: str) -> str:
+    """A name as it is looked up: folded, in lower case, with one space between its words."""
+    return " ".join(_NAME_WORD.findall(fold(text).lower()))
 
 
 def placeholders(entry: Answer | Response | PreparedReply | Alert) -> set[str]:

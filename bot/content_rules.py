@@ -25,10 +25,10 @@ LABEL_WORDS = 3  # of a numbered choice
 
 # What the conversation fills in by itself (bot.conversation.policy).
 NEEDED_COMMANDS = frozenset(
-    "exit stop delete my_data subscribe human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
+    "exit stop delete my_data subscribe everywhere human menu source skip go_on yes no unsure consent refuse english vietnamese".split()
 )
 FILLED_IN = frozenset(
-    "count flags why do where signs question case numbers title checked sources code opening days hours".split()
+    "count flags why do where signs question case numbers title checked sources code opening days hours place".split()
 )
 
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")

@@ -8,6 +8,7 @@ from typing import Literal
 from bot.letters import whole
 
 VIETNAM = dt.timezone(dt.timedelta(hours=7))
+ALL = "all"  # said of a province or of an interest: every one
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from bot import contacts, conversations, links
+from bot import contacts, conversations, links, subscriptions
 from bot.channels.base import CAPABILITIES
 from bot.contacts import Contact
 from bot.conversation import lines
@@ -26,6 +26,7 @@ from bot.conversation.events import (
     Event,
     LinkCodeGiven,
     Linked,
+    NewsChosen,
     OptedIn,
     OptedOut,
     Silenced,
@@ -277,6 +278,9 @@ class Processor:
                         connection, keyring, contact, purpose=purpose, basis="consent", reason="asked for by the person",
                         now=now, words=words,
                     )  # fmt: skip
+                self._subscribe(connection, contact, event, now)
+            case NewsChosen() if contacts.has_consented(connection, contact, "alerts"):
+                self._subscribe(connection, contact, event, now)
             case OptedOut(purpose, words, everywhere):
                 for address_id in links.addresses_of(connection, contact) if everywhere else [contact.id]:
                     contacts.withdraw_consent(connection, keyring, address_id, purpose, words, now)
@@ -284,6 +288,15 @@ class Processor:
                 links.give(connection, keyring, contact, code, now)
             case Linked(code):
                 links.link(connection, keyring, contact, code, now)
+
+    def _subscribe(
+        self, connection: Connection, contact: Contact, said: OptedIn | NewsChosen, now: dt.datetime
+    ) -> None:
+        subscriptions.subscribe(
+            connection, self._database.keyring, contact,
+            province=said.province, interest=said.interest, language=said.language, source="conversation", now=now,
+            utc_offset=said.utc_offset,
+        )  # fmt: skip
 
     @staticmethod
     def _to_be_cleared(

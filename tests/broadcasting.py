@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from bot import contacts
 from bot.app import App
@@ -24,7 +24,7 @@ from bot.outreach.terms import Limits, Terms
 from bot.outreach.words import AlertText, Words
 from bot.store import tables as t
 from bot.store.crypto import Keyring
-from bot.subscriptions import tag
+from bot.subscriptions import subscribe
 from tests.hotline import a_colleague
 from tests.people import agree_to_news
 
@@ -54,9 +54,10 @@ def a_subscriber(
     keyring = house.database.keyring
     contact = contacts.find_or_create(connection, keyring, Address(channel, identifier), at)
     agree_to_news(connection, house.database, contact, at)
-    row = {"address_id": contact.id, "channel": channel, "language": language, "utc_offset": offset, "joined_at": at}
-    row |= {name: tag(keyring, name, code) for name, code in (("province", province), ("interest", interest)) if code}
-    connection.execute(insert(t.subscriptions).values(source="conversation", **row))
+    subscribe(
+        connection, keyring, contact,
+        province=province, interest=interest, language=language, source="conversation", now=at, utc_offset=offset,
+    )  # fmt: skip
     return contact
 
 

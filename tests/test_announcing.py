@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from bot import announcing
 from bot.app import App
-from bot.config import Secrets
+from bot.config import Config, Secrets
 from bot.outreach import broadcasts, schedule
 from bot.outreach.audience import Audience
 from bot.outreach.schedule import Repetition
@@ -50,7 +50,7 @@ def running(
     return begin
 
 
-def _configured(house: App, api: str) -> object:
+def _configured(house: App, api: str) -> Config:
     bot = house.config.bot
     telegram = bot.telegram.model_copy(update={"api": api, "per_second": 200.0, "chat_interval": 0.0})
     secrets = Secrets.model_validate({"telegram_token": TOKEN})

@@ -29,6 +29,7 @@ DOORS: dict[str, set[str]] = {
     "staff": {"errors", "letters", "store", "audit"},
     "contacts": {"messages", "store"},
     "links": {"store", "contacts"},
+    "subscriptions": {"messages", "store", "contacts"},
     "conversations": {"messages", "conversation", "store", "contacts"},
     "delivery": {"errors", "letters", "messages", "channels", "store", "contacts"},
     "hotline": {
@@ -50,7 +51,7 @@ DOORS: dict[str, set[str]] = {
     "incident": {"messages", "content", "store", "audit"},
     "processor": {
         "errors", "messages", "channels", "understanding", "conversation",
-        "store", "contacts", "links", "conversations", "delivery", "hotline", "outreach",
+        "store", "contacts", "links", "subscriptions", "conversations", "delivery", "hotline", "outreach",
     },
 }  # fmt: skip
 ON_TOP = {"announcing", "app", "rehearsal", "service", "sms_providers", "testing", "web", "cli"}

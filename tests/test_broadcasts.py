@@ -47,7 +47,7 @@ def test_everybody_who_said_yes_gets_it_once(office: Office) -> None:
 def test_an_audience_is_chosen_by_what_people_said(office: Office) -> None:
     with office.house.database.begin() as connection:
         a_subscriber(connection, office.house, "1", province="N40")
-        a_subscriber(connection, office.house, "2", province="N42", interest="work_abroad")
+        a_subscriber(connection, office.house, "2", province="N42", interest="abroad")
         a_subscriber(connection, office.house, "3", province="N40", language="en")
         a_subscriber(connection, office.house, "4", province="N40", at=NOON - 30 * DAY)
         a_subscriber(connection, office.house, "5", province="N40", interest="marriage_study")
@@ -56,7 +56,7 @@ def test_an_audience_is_chosen_by_what_people_said(office: Office) -> None:
         office.send(a_plan(audience=Audience(**wish)), NOON)  # type: ignore[arg-type]
         return sorted(office.deliver(NOON))
 
-    assert heard(provinces=("N40",), interest="work_abroad", languages=("vi",)) == ["1", "4"]
+    assert heard(provinces=("N40",), interest="abroad", languages=("vi",)) == ["1", "4"]
     assert heard(provinces=("N40", "N42"), joined_from=(NOON - 10 * DAY).date()) == ["1", "2", "3", "5"]
     assert heard(joined_until=(NOON - 29 * DAY).date()) == ["4"]
 

@@ -40,15 +40,15 @@ def test_a_code_links_two_lines(house: App) -> None:
 def test_a_code_means_nothing_where_it_was_given_out(house: App) -> None:
     """Typed on the same line, the person is told to type it on the other one; the code stays good."""
     code = _code(house, "nối kênh", to="one")
-    assert _say(house, f"{code[:4]} {code[4:]}", to="one", number=2) == _said_as(house, "link_own", "web")
-    assert _say(house, code, to="two", number=3)[-1:] == _said_as(house, "linked", "web")
+    assert _say(house, f"{code[:4]} {code[4:]}", to="one", number=2) == _said_as(house, "link_own", "telegram")
+    assert _say(house, code, to="two", number=3)[-1:] == _said_as(house, "linked", "telegram")
 
 
 def test_a_code_runs_out(house: App) -> None:
     """After a quarter of an hour it links nobody."""
     code = _code(house, "/link", to="one")
-    late = house.processor.handle(message(code, to="two", at=START + dt.timedelta(minutes=16)))
-    assert [one.text for one in late][-1:] == _said_as(house, "link_wrong", "web")
+    late = house.processor.handle(message(code, to="two", channel="telegram", at=START + dt.timedelta(minutes=16)))
+    assert [one.text for one in late][-1:] == _said_as(house, "link_wrong", "telegram")
     assert {row.person for row in _rows(house, tables.addresses)} == {None}
 
 
@@ -66,9 +66,9 @@ def test_s_34_stop_across_lines_on_request(house: App) -> None:
     _link(house)
     _say(house, "dang ky", to="one", number=8)
     _say(house, "dang ky", to="+84901", channel="sms", number=9)
-    assert _say(house, "stop", to="one", number=10) == _said_as(house, "stopped_here", "web")
+    assert _say(house, "stop", to="one", number=10) == _said_as(house, "stopped_here", "telegram")
     assert _open_consents(house) == 1
-    assert _say(house, "1", to="one", number=11) == _said_as(house, "stopped", "web")
+    assert _say(house, "1", to="one", number=11) == _said_as(house, "stopped", "telegram")
     assert _open_consents(house) == 0
     keyring = house.database.keyring
     words = [
@@ -91,10 +91,14 @@ def test_s_09_a_yes_after_a_case_is_a_new_yes(house: App) -> None:
     """Who asks for news again after a case is written down anew, and once."""
     _say(house, "dang ky", to="one")
     house.processor.handle(
-        message("cuu em voi bi nhot o bavet", to="one", number=2, at=START + dt.timedelta(minutes=1))
+        message(
+            "cuu em voi bi nhot o bavet", to="one", channel="telegram", number=2, at=START + dt.timedelta(minutes=1)
+        )
     )
     for number in (3, 4):
-        house.processor.handle(message("dang ky", to="one", number=number, at=START + dt.timedelta(minutes=number)))
+        house.processor.handle(
+            message("dang ky", to="one", channel="telegram", number=number, at=START + dt.timedelta(minutes=number))
+        )
     helped = _rows(house, tables.addresses)[0].helped_at
     given = [row.given_at for row in _rows(house, tables.consents) if row.purpose == "alerts"]
     assert len(given) == 2
@@ -113,7 +117,7 @@ def _link(house: App) -> None:
     _say(house, code, to="+84901", channel="sms", number=6)
 
 
-def _say(house: App, text: str, *, to: str, channel: str = "web", number: int = 1) -> list[str]:
+def _say(house: App, text: str, *, to: str, channel: str = "telegram", number: int = 1) -> list[str]:
     return [one.text for one in house.processor.handle(message(text, to=to, channel=channel, number=number))]
 
 
@@ -156,7 +160,7 @@ def test_two_lines_of_one_person_may_write_at_once(house: App) -> None:
             except BaseException as error:
                 failures.append(error)
 
-    threads = [threading.Thread(target=say, args=line) for line in (("one", "web"), ("+84901", "sms"))]
+    threads = [threading.Thread(target=say, args=line) for line in (("one", "telegram"), ("+84901", "sms"))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -172,4 +176,4 @@ def test_the_code_of_an_erased_line_is_worth_nothing(house: App) -> None:
     found = re.search(r"\d{4} \d{4}", reply)
     assert found
     _say(house, "xoa", to=number, channel="sms", number=2)
-    assert _say(house, found[0], to="another", number=3)[-1:] == _said_as(house, "link_wrong", "web")
+    assert _say(house, found[0], to="another", number=3)[-1:] == _said_as(house, "link_wrong", "telegram")

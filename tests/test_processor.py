@@ -387,15 +387,15 @@ def test_s_05_the_exit_word_silences_too(sqlite_house: App) -> None:
 
 def test_s_34_stop_is_confirmed_once(house: App) -> None:
     """ "stop" gets one message, and ends the consent to alerts and no other."""
-    _say(house, REPORT, "1", "đồng ý", "x", "đăng ký", "có")
+    _say(house, REPORT, "1", "đồng ý", "x", "đăng ký", "có", channel="telegram")
     assert _open_purposes(house) == {"help", "alerts"}
-    assert len(house.processor.handle(message("stop", number=8))) == 1
+    assert len(house.processor.handle(message("stop", number=8, channel="telegram"))) == 1
     assert _open_purposes(house) == {"help"}
 
 
 def test_s_34_who_asks_twice_for_alerts_is_written_down_once(sqlite_house: App) -> None:
     """A second subscription adds no second consent."""
-    _say(sqlite_house, "đăng ký", "có", "đăng ký", "có")
+    _say(sqlite_house, "đăng ký", "có", "đăng ký", "có", channel="telegram")
     assert [row.purpose for row in _rows(sqlite_house, tables.consents)] == ["alerts"]
 
 
@@ -578,9 +578,9 @@ def _sharing(house: App, reader: App) -> App:
     return house
 
 
-def _say(house: App, *texts: str, to: str = "someone", start: int = 1) -> None:
+def _say(house: App, *texts: str, to: str = "someone", start: int = 1, channel: str = "web") -> None:
     for number, text in enumerate(texts, start):
-        house.processor.handle(message(text, to=to, number=number))
+        house.processor.handle(message(text, to=to, number=number, channel=channel))
 
 
 def _another_processor(house: App) -> Processor:

@@ -65,8 +65,24 @@ class Silenced:
 
 @dataclass(frozen=True)
 class OptedIn:
+    """`province`, `interest`: their codes, or ALL; None: not said. `utc_offset`: minutes, where a country was named."""
+
     purpose: str
     words: str
+    language: str = "vi"
+    province: str | None = None
+    interest: str | None = None
+    utc_offset: int | None = None
+
+
+@dataclass(frozen=True)
+class NewsChosen:
+    """What somebody who has said yes to news wants to hear of. It is no yes: after a no it changes nothing."""
+
+    language: str
+    province: str | None = None
+    interest: str | None = None
+    utc_offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +119,6 @@ class ErasureRequested:
 
 
 Event = (
-    ConsentGiven | ConsentRefused | ConsentWithdrawn | CaseRequested | CaseExtended | Silenced | OptedIn | OptedOut
-    | LinkCodeGiven | Linked | AccessAsked | ErasureRequested
+    ConsentGiven | ConsentRefused | ConsentWithdrawn | CaseRequested | CaseExtended | Silenced | OptedIn | NewsChosen
+    | OptedOut | LinkCodeGiven | Linked | AccessAsked | ErasureRequested
 )  # fmt: skip

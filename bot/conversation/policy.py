@@ -279,10 +279,8 @@ def form_step(desk: Desk) -> Turn | None:
         return offers.offer(desk) if desk.reading.kind != "chat" and not offers.is_a_question(desk) else None
     if step == "paused":
         return offers.after_a_pause(desk)
-    if step == "subscribe":
-        return lines.subscribe_step(desk, None)
-    if step == "stop":
-        return lines.stop_step(desk, None)
+    if step in lines.STEPS:
+        return lines.answer(desk, step)
     return question_step(desk, step, None) if step else None
 
 
@@ -338,10 +336,8 @@ def choose(desk: Desk, target: str) -> Turn | None:
         return assistance.safety_step(desk, target)
     if target in ("agree", "refuse") and step == "consent":
         return assistance.consent_step(desk, target)
-    if target in ("yes", "no") and step == "subscribe":
-        return lines.subscribe_step(desk, target)
-    if target in ("yes", "no") and step == "stop":
-        return lines.stop_step(desk, target)
+    if step in lines.STEPS and target in lines.choices(desk, step):
+        return lines.answer(desk, step, target)
     if target == "stop_everywhere":
         return lines.stopped(desk, everywhere=True)
     if target in ("yes", "no", "unsure", "skip") and step:
@@ -395,6 +391,7 @@ STEPS: tuple[Callable[[Desk], Turn | None], ...] = (
     assistance.watched,
     assistance.asks_about_money,
     free_answer,
+    lines.news,
     assistance.emergency,
     assistance.asks_for_a_person,
     lines.link,

@@ -79,6 +79,7 @@ class Conversation:
     last_answer: str | None = None
     page: int = 0  # how much of it has been read by SMS
     missed: int = 0
+    news_place: str | None = None  # the province or country that was named with an unclear wish for news
     echo: str = ""  # the last message, as a keyed digest ...
     echoes: int = 0  # ... and how often it has come again
     hushed: bool = False  # whether a flood has been told to slow down
@@ -125,6 +126,7 @@ class Conversation:
             last_answer=data["last_answer"],
             page=data.get("page", 0),
             missed=data["missed"],
+            news_place=data.get("news_place"),
             echo=data.get("echo", ""),
             echoes=data.get("echoes", 0),
             hushed=data.get("hushed", False),

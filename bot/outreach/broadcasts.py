@@ -97,7 +97,7 @@ def newest(connection: Connection, keyring: Keyring, *, limit: int = 50, offset:
 def read_row(keyring: Keyring, row: Row[Any]) -> Broadcast:
     """OutreachError("tampered") where somebody changed what was approved."""
     content = json.loads(keyring.open(row.sealed_content, _place(row.id)))
-    plan = _plan_of(content, utc(row.valid_until), row.budget_vnd, row.urgent)
+    plan = _plan_of(content, utc(row.valid_until), row.budget_vnd, urgent=row.urgent)
     if not keyring.proves(row.digest, _signed(row.id, plan)):
         raise OutreachError("tampered")
     return Broadcast(
@@ -107,7 +107,7 @@ def read_row(keyring: Keyring, row: Row[Any]) -> Broadcast:
     )  # fmt: skip
 
 
-def _plan_of(content: Mapping[str, Any], valid_until: dt.datetime, budget_vnd: int, urgent: bool) -> Plan:
+def _plan_of(content: Mapping[str, Any], valid_until: dt.datetime, budget_vnd: int, *, urgent: bool) -> Plan:
     starts_at = content["starts_at"] and dt.datetime.fromisoformat(content["starts_at"])
     words, audience = Words.from_json(content["words"]), Audience.from_json(content["audience"])
     return Plan(words, audience, valid_until, budget_vnd, urgent, starts_at)
