@@ -150,7 +150,7 @@ class Processor:
         opted_out = any(isinstance(event, OptedOut) for event in turn.events)
         if not contact.new:
             progress.note_answer(connection, contact.id, "opted_out" if opted_out else reading.kind, now)
-        if reading.kind in ("report", "emergency"):
+        if turn.conversation.form in ("report", "emergency"):
             contacts.set_helped(connection, links.addresses_of(connection, contact), now)
 
     def _repeat_note(self, turn: Turn, address: Address) -> str:
