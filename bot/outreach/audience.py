@@ -5,7 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 
 from bot.delivery import news
 from bot.messages import VIETNAM
@@ -76,29 +87,28 @@ def count(connection: Connection, keyring: Keyring, audience: Audience, now: dt.
     return Count(people, left_out)
 
 
-def _counting(keyring: Keyring, audience: Audience) -> Select[Any]:
-    """Reason by reason; of a person's addresses only the one that would be chosen."""
-    reason = news.left_out(addresses)
-    enough = news.has_had_enough(addresses, addresses.c.id)
+def _counting(keyring: Keyring, audience: Audience) -> CompoundSelect[Any]:
+    """Reason by reason; of the addresses that one person has linked, only the one that would be chosen."""
+    reason = func.coalesce(
+        news.left_out(addresses), _literal_if(news.has_had_enough(addresses, addresses.c.id), "enough")
+    ).label("reason")
     each = (
-        select(
-            func.coalesce(reason, _literal_if(enough, "enough")).label("reason"),
-            addresses.c.channel,
-            subscriptions.c.language,
-            func.coalesce(addresses.c.person, addresses.c.id).label("person"),
-        )
+        select(reason, addresses.c.channel, subscriptions.c.language, addresses.c.person)
         .select_from(_BOTH)
         .where(fits(keyring, audience))
-        .subquery()
     )
-    order = _rank(each.c.channel, audience)
-    nth = func.row_number().over(partition_by=[each.c.person, each.c.reason.is_(None)], order_by=order).label("nth")
-    first = select(each, nth).subquery()
-    return (
-        select(first.c.reason, first.c.channel, first.c.language, func.count())
-        .where(first.c.nth == 1)
-        .group_by(first.c.reason, first.c.channel, first.c.language)
+    linked = each.where(addresses.c.person.is_not(None)).subquery()
+    best = func.row_number().over(
+        partition_by=[linked.c.person, linked.c.reason.is_(None)], order_by=_rank(linked.c.channel, audience)
     )
+    first = select(linked, best.label("nth")).subquery()
+    alone = each.where(addresses.c.person.is_(None)).subquery()
+    return _numbers(alone).union_all(_numbers(first, first.c.nth == 1))
+
+
+def _numbers(rows: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
+    by = (rows.c.reason, rows.c.channel, rows.c.language)
+    return select(*by, func.count()).where(*conditions).group_by(*by)
 
 
 def _literal_if(condition: ColumnElement[bool], word: str) -> ColumnElement[Any]:
@@ -158,14 +168,14 @@ def write_stretch(
     if int(number) >= len(audience.channels):
         return Stretch(None, 0, {})
     channel = audience.channels[int(number)]
-    here = and_(fits(keyring, audience), subscriptions.c.channel == channel, subscriptions.c.address_id > after)
-    last = _end_of_stretch(connection, here, step)
+    here = and_(fits(keyring, audience), subscriptions.c.channel == channel)
+    last = _end_of_stretch(connection, and_(here, subscriptions.c.address_id > after), step)
     if last is None:
         return Stretch(f"{int(number) + 1}:", 0, {})
-    there = and_(here, subscriptions.c.address_id <= last)
-    left_out = _left_out(connection, there, now)
+    both = (subscriptions.c.address_id, addresses.c.id)  # said of both, neither is read whole
+    there = and_(here, *(one > after for one in both), *(one <= last for one in both))
+    left_out, added = _write(connection, there, broadcast_id, starts_at, now)
     fit = left_out.pop("", 0)
-    added = _insert(connection, there, broadcast_id, starts_at, now) if fit else 0
     if fit > added:
         left_out["linked"] = fit - added
     return Stretch(f"{number}:{last}", added, left_out)
@@ -177,29 +187,35 @@ def _end_of_stretch(connection: Connection, here: ColumnElement[bool], step: int
     return connection.execute(select(func.max(stretch.c.address_id))).scalar()
 
 
-def _left_out(connection: Connection, there: ColumnElement[bool], now: dt.datetime) -> dict[str, int]:
-    """By reason; "" for those who are not."""
-    each = select(news.left_out(addresses).label("reason")).select_from(_BOTH).where(there).subquery()
-    rows = connection.execute(select(each.c.reason, func.count()).group_by(each.c.reason), news.moment(now))
-    return {reason or "": number for reason, number in rows}
-
-
-def _insert(
+def _write(
     connection: Connection, there: ColumnElement[bool], broadcast_id: str, starts_at: dt.datetime, now: dt.datetime
-) -> int:
-    chosen = (
-        select(
-            literal(broadcast_id),
-            func.coalesce(addresses.c.person, addresses.c.id),
-            addresses.c.id,
-            addresses.c.channel,
-            literal_column("'waiting'"),
-            literal(starts_at, recipients.c.not_before.type),
-        )
-        .select_from(_BOTH)
-        .where(there, news.left_out(addresses).is_(None))
-        .order_by(subscriptions.c.address_id)
-    )
+) -> tuple[dict[str, int], int]:
+    """How many are left out by reason ("" for those who are not), and how many rows were added."""
+    reason = news.left_out(addresses).label("reason")
+    person = func.coalesce(addresses.c.person, addresses.c.id).label("person")
+    each = select(addresses.c.id, person, addresses.c.channel, reason).select_from(_BOTH).where(there)
+    if connection.dialect.name == "postgresql":  # which looks at each once, and inserts in the same statement
+        looked_at = each.cte("looked_at").prefix_with("MATERIALIZED")
+        added = _adding(connection, looked_at, broadcast_id, starts_at).returning(recipients.c.person).cte("added")
+        found = select(looked_at.c.reason, func.count().label("number")).group_by(looked_at.c.reason)
+        number = select(literal_column("'+'"), func.count()).select_from(added)  # type: ignore[var-annotated]
+        rows = connection.execute(found.union_all(number), news.moment(now)).all()
+        counted = {reason or "": many for reason, many in rows}
+        return counted, counted.pop("+")
+    these = each.subquery()
+    found = select(these.c.reason, func.count().label("number")).group_by(these.c.reason)
+    left_out = {reason or "": number for reason, number in connection.execute(found, news.moment(now))}
+    if not left_out.get(""):
+        return left_out, 0
+    adding = _adding(connection, these, broadcast_id, starts_at).execution_options(preserve_rowcount=True)
+    return left_out, connection.execute(adding, news.moment(now)).rowcount
+
+
+def _adding(connection: Connection, looked_at: Any, broadcast_id: str, starts_at: dt.datetime) -> Any:
+    """Of a person's addresses the first."""
+    chosen = select(
+        literal(broadcast_id), looked_at.c.person, looked_at.c.id, looked_at.c.channel, literal_column("'waiting'"),
+        literal(starts_at, recipients.c.not_before.type),
+    ).where(looked_at.c.reason.is_(None)).order_by(looked_at.c.id)  # fmt: skip
     columns = ["broadcast_id", "person", "address_id", "channel", "status", "not_before"]
-    statement = insert_of(connection.dialect.name, recipients).from_select(columns, chosen).on_conflict_do_nothing()
-    return connection.execute(statement.execution_options(preserve_rowcount=True), news.moment(now)).rowcount
+    return insert_of(connection.dialect.name, recipients).from_select(columns, chosen).on_conflict_do_nothing()

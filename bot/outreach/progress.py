@@ -21,6 +21,8 @@ ANSWERS = dt.timedelta(hours=48)  # so long what comes in is counted as an answe
 RECIPIENTS_LIFE = dt.timedelta(days=7)  # after the end
 CAME_BACK = ("question", "offer", "report", "emergency", "opted_out")
 _SAFETY = ("case", "watched")
+_WAITING = recipients.c.status == literal_column("'waiting'")
+_SKIPPED = recipients.c.status == literal_column("'skipped'")
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ def of(connection: Connection, broadcast: Broadcast, now: dt.datetime) -> Progre
         spent += row.vnd if row.status in LEFT else 0
         if row.error and row.status in ("failed", "undelivered"):
             failures[row.error] += row.number
-    waiting = 0
-    for row in connection.execute(_people(recipients.c.broadcast_id == broadcast.id)):
-        waiting += row.number if row.status == "waiting" else 0
-        left_out[row.reason] += row.number if row.status == "skipped" else 0
+    own = recipients.c.broadcast_id == broadcast.id
+    waiting = connection.execute(select(func.count()).where(own, _WAITING)).scalar_one()
+    for row in connection.execute(_skipped(own)):
+        left_out[row.reason] += row.number
     skipped = sum(left_out.values()) - sum(_named(kept, "left_out:").values()) + sum(_named(kept, "skipped:").values())
     left_out.update(_named(kept, "skipped:"))
     known = waiting + skipped + sum(states.values()) + kept.get("not_reached", 0)
@@ -99,12 +101,9 @@ def _messages(which: ColumnElement[bool]) -> Any:
     )  # fmt: skip
 
 
-def _people(which: ColumnElement[bool]) -> Any:
-    return (
-        select(recipients.c.broadcast_id, recipients.c.status, recipients.c.reason, func.count().label("number"))
-        .where(which)
-        .group_by(recipients.c.broadcast_id, recipients.c.status, recipients.c.reason)
-    )
+def _skipped(which: ColumnElement[bool]) -> Any:
+    counted = select(recipients.c.broadcast_id, recipients.c.reason, func.count().label("number"))
+    return counted.where(which, _SKIPPED).group_by(recipients.c.broadcast_id, recipients.c.reason)
 
 
 def _pace(connection: Connection, broadcast_id: str, now: dt.datetime) -> float:
@@ -196,13 +195,11 @@ def forget_recipients(connection: Connection, before: dt.datetime) -> int:
         broadcasts.c.done_at < before,
     )
     ending = recipients.c.broadcast_id.in_(over)
-    counted = []
-    for row in connection.execute(_people(ending)):
-        if row.status == "skipped":
-            counted.append((row.broadcast_id, f"skipped:{row.reason}", row.number))
-        elif row.status == "waiting":
-            counted.append((row.broadcast_id, "not_reached", row.number))
-    tallies.add_all(connection, counted)
+    skipped = connection.execute(_skipped(ending)).all()
+    tallies.add_all(connection, ((row.broadcast_id, f"skipped:{row.reason}", row.number) for row in skipped))
+    missed = select(recipients.c.broadcast_id, func.count()).where(ending, _WAITING).group_by(recipients.c.broadcast_id)
+    rows = connection.execute(missed).all()
+    tallies.add_all(connection, ((broadcast_id, "not_reached", number) for broadcast_id, number in rows))
     return connection.execute(delete(recipients).where(ending)).rowcount
 
 

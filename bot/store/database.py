@@ -213,7 +213,8 @@ def _engine(url: str) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(create_engine(parsed, connect_args={"timeout": 30}))
-        return create_engine(parsed, pool_pre_ping=True)
+        # compiling a statement takes longer than any of ours
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"options": "-c jit=off"})
     except (SQLAlchemyError, NoSuchModuleError, ModuleNotFoundError, ValueError):
         raise StoreError(
             "The database address cannot be used: give sqlite:///FILE or postgresql://USER@HOST/NAME."

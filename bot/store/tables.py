@@ -295,6 +295,7 @@ recipients = Table(
     Column("reason", String(12)),  # why somebody gets nothing
     Column("not_before", Moment, nullable=False),
     Index("ix_recipients_waiting", "broadcast_id", "channel", "not_before", "person", **_where("status = 'waiting'")),
+    Index("ix_recipients_skipped", "broadcast_id", "reason", **_where("status = 'skipped'")),
     CheckConstraint("status IN ('waiting', 'given', 'skipped')", name="status"),
 )
 

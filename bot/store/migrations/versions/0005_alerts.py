@@ -125,6 +125,7 @@ def _create_recipients() -> None:
     with op.batch_alter_table('recipients', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_recipients_address_id'), ['address_id'], unique=False)
         batch_op.create_index('ix_recipients_waiting', ['broadcast_id', 'channel', 'not_before', 'person'], unique=False, sqlite_where=sa.text("status = 'waiting'"), postgresql_where=sa.text("status = 'waiting'"))
+        batch_op.create_index('ix_recipients_skipped', ['broadcast_id', 'reason'], unique=False, sqlite_where=sa.text("status = 'skipped'"), postgresql_where=sa.text("status = 'skipped'"))
 
 
 def _take_over_subscribers() -> None:
