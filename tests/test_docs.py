@@ -83,7 +83,9 @@ def test_every_command_that_is_named_exists(document: Path) -> None:
     for code in _code(document):
         unknown += [
             f"{first} {second}"
-            for first, second in re.findall(r"\bbanduong (?:--[a-z]+ [A-Z]+ )?([a-z]+)(?: ([a-z]+(?:-[a-z]+)*)\b)?", code)
+            for first, second in re.findall(
+                r"\bbanduong (?:--[a-z]+ [A-Z]+ )?([a-z]+)(?: ([a-z]+(?:-[a-z]+)*)\b)?", code
+            )
             if not _known(first, second, commands)
         ]
         unknown += [
