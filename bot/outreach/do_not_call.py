@@ -13,7 +13,7 @@ from bot.content import Library
 from bot.errors import UsageError
 from bot.outreach.signups import AT_ONCE, batches, columns_of, separator_of
 from bot.store.crypto import Keyring
-from bot.store.database import Database, insert_of
+from bot.store.database import Database, count_anew, insert_of
 from bot.store.tables import do_not_call
 
 
@@ -56,6 +56,8 @@ def import_do_not_call(
             )
         outcome.listed = _size(connection)
         outcome.added = outcome.listed - before
+        if outcome.added >= AT_ONCE:
+            count_anew(connection, do_not_call)
         audit.record(connection, keyring, actor=by, action="do_not_call_imported", now=now)
     return outcome
 

@@ -24,8 +24,9 @@ from bot.channels.sms import phone_number
 from bot.content import Library, plain_name
 from bot.messages import ALL, VIETNAM, Address
 from bot.store.crypto import Keyring
-from bot.store.database import Database, insert_of, new_id, utc
+from bot.store.database import Database, count_anew, insert_of, new_id, utc
 from bot.store.tables import addresses, consents, do_not_call
+from bot.store.tables import subscriptions as subscriptions_table
 
 REQUIRED = ("phone", "province", "signed", "event", "collector")
 SEPARATORS = (";", "\t", ",")
@@ -99,10 +100,10 @@ class Outcome:
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def read(text: str, library: Library, country: str, today: dt.date, name: str = "") -> Signups:
+def read(written: str, library: Library, country: str, today: dt.date, name: str = "") -> Signups:
     """Every line with what is wrong with it. `country`: whose numbers are written without +. `name`: of the list, kept as evidence."""
-    digest = sha256(text.encode()).hexdigest()
-    lines = enumerate(_LINE_END.split(text.removeprefix("\ufeff")), 1)
+    digest = sha256(written.encode()).hexdigest()
+    lines = enumerate(_LINE_END.split(written.removeprefix("\ufeff")), 1)
     head = next(((number, line) for number, line in lines if line.strip(" \t,;")), (1, ""))
     separator = separator_of(head[1])
     titles = _cells(head[1], separator) or []
@@ -308,6 +309,8 @@ def _create_missing(connection: Connection, keyring: Keyring, people: Mapping[st
             for row_id, lookup in some
         ]  # fmt: skip
         connection.execute(statement, rows)
+    if len(missing) >= AT_ONCE:
+        count_anew(connection, addresses)
 
 
 def _ids(count: int) -> list[str]:
@@ -370,6 +373,8 @@ def _write(
                 for _, (address_id, row) in some
             ],
         )  # fmt: skip
+    if len(people) >= AT_ONCE:
+        count_anew(connection, consents, subscriptions_table)
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

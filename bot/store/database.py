@@ -153,6 +153,14 @@ def insert_of(dialect: str, table: Table) -> Any:
     return sqlite.insert(table)
 
 
+def count_anew(connection: Connection, *grown: Table) -> None:
+    """After many rows in one transaction: else PostgreSQL takes these tables for as small as before, and reads all of them for every row
+    that it looks for."""
+    if connection.dialect.name == "postgresql":
+        for table in grown:
+            connection.execute(text(f"ANALYZE {table.name}"))
+
+
 def utc(moment: dt.datetime) -> dt.datetime:
     """A moment read back from the store; SQLite forgets the zone."""
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
