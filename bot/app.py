@@ -17,6 +17,7 @@ from bot.store.database import Database, open_database
 if TYPE_CHECKING:  # each part comes with its libraries when it is first needed: a process that only sends stays small
     from bot.channels.email import EmailChannel
     from bot.channels.sms import SmsLine, SmsProvider, SmsWebhook
+    from bot.channels.sms_text import SegmentSizes
     from bot.channels.telegram import TelegramChannel
     from bot.conversation.policy import Policy
     from bot.conversation.risk import Risk
@@ -258,7 +259,6 @@ class App:
     @cached_property
     def alert_terms(self) -> "Terms":
         """On what terms alerts are sent here."""
-        from bot.channels.sms_text import SegmentSizes
         from bot.outreach.terms import Limits, Terms
 
         outreach, sms = self.config.bot.outreach, self.config.bot.sms
@@ -268,9 +268,16 @@ class App:
             outreach.most_a_day,
             outreach.people_a_day,
         )
-        sizes = SegmentSizes(sms.gsm_7_segments, sms.ucs_2_segments)
         ways = tuple(channel.name for channel in self.channels if self._carries_alerts(channel))
-        return Terms(self.library, ways, outreach.advertising, sizes, sms.vnd_per_segment, limits)
+        return Terms(self.library, ways, outreach.advertising, self.sms_sizes, sms.vnd_per_segment, limits)
+
+    @property
+    def sms_sizes(self) -> "SegmentSizes":
+        """What one, two, three segments hold at the provider."""
+        from bot.channels.sms_text import SegmentSizes
+
+        sms = self.config.bot.sms
+        return SegmentSizes(sms.gsm_7_segments, sms.ucs_2_segments)
 
     def _carries_alerts(self, channel: Channel) -> bool:
         """By SMS only from a number that hears STOP, and not from an ordinary SIM, which may not carry advertising."""

@@ -14,7 +14,8 @@ from sqlalchemy import event, func, select
 
 from bot import audit, contacts, subscriptions
 from bot.app import App
-from bot.cli import PROBLEMS, main
+from bot.cli import main
+from bot.cli.outreach import PROBLEMS
 from bot.config import load_config
 from bot.errors import UsageError
 from bot.messages import Address

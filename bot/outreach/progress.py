@@ -83,11 +83,16 @@ def _named(kept: Mapping[str, int], start: str) -> Counter[str]:
     return Counter({name.removeprefix(start): number for name, number in kept.items() if name.startswith(start)})
 
 
-def _safe(left_out: Counter[str]) -> Mapping[str, int]:
+def _safe(left_out: Mapping[str, int]) -> Mapping[str, int]:
     """Which danger it was is nobody's business here."""
     shown = Counter({name: number for name, number in left_out.items() if name not in _SAFETY})
-    shown["safety"] = sum(left_out[name] for name in _SAFETY)
+    shown["safety"] += sum(left_out.get(name, 0) for name in _SAFETY)
     return +shown
+
+
+def shown_reasons(left_out: Mapping[str, int]) -> dict[str, str]:
+    """Reason -> how many, as outreach staff may see it."""
+    return {name: few(number) if name == "safety" else str(number) for name, number in _safe(left_out).items()}
 
 
 def _messages(which: ColumnElement[bool]) -> Any:

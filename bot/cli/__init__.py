@@ -1,4 +1,4 @@
-"""banduong: chat | ask | serve | worker | cases | staff | keys | subscribers | alerts | deliveries | letters | train | evaluate | check | audit | incident | purge."""
+"""banduong: chat | ask | serve | worker | cases | staff | keys | subscribers | alerts | broadcast | deliveries | letters | train | evaluate | check | audit | incident | purge."""
 
 import datetime as dt
 import io
@@ -12,50 +12,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.exceptions
 import yaml
-from rich.console import Console
 from rich.table import Table
 
 from bot import __version__, audit
 from bot.app import App
-from bot.channels.sms_text import DoubtfulWord, SegmentSizes, doubtful_words, sms_text
-from bot.config import Config, load_config
+from bot.channels.sms_text import DoubtfulWord, doubtful_words, sms_text
+from bot.cli import outreach
+from bot.cli.common import BY, account_of, button_line, err, house_of, out, say
 from bot.content import ROLES
 from bot.delivery import dead_letters, outbox
 from bot.errors import BanDuongError, CaseError, ContentError, UsageError
 from bot.hotline import colleagues, keys
 from bot.messages import VIETNAM, Address, InboundMessage
-from bot.outreach import words as alert_words
 from bot.retention import kept_head
 from bot.staff import accounts, invitations
 from bot.web.console.links import invitation_link
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from bot.content import Alert
     from bot.conversation.state import Turn
-    from bot.staff.accounts import Account
     from bot.store.crypto import Keyring
     from bot.store.rotation import Outcome
     from bot.understanding.reading import Understanding
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-out = Console(highlight=False, soft_wrap=True, markup=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-
 Channel = Annotated[str, typer.Option(help="telegram, sms, web or terminal: how the replies are worded")]
-
-
-def _say(text: str) -> None:
-    err.print(text)
-
-
-def _house(context: typer.Context) -> App:
-    return App(_config(context), progress=_say)
-
-
-def _config(context: typer.Context) -> Config:
-    return load_config(context.obj["config"])
 
 
 @app.callback()
@@ -66,6 +46,12 @@ def _options(
 ) -> None:
     """Bạn Đường, companion on the road: a safe-migration bot for Viet Nam."""
     context.obj = {"config": config, "debug": debug}
+
+
+for name, commands in (
+    ("alerts", outreach.alerts_app), ("subscribers", outreach.subscribers_app), ("broadcast", outreach.broadcast_app),
+):  # fmt: skip
+    app.add_typer(commands, name=name)
 
 
 @app.command()
@@ -88,7 +74,7 @@ def ask(
     _known_channel(channel)
     if (text is None) == (batch is None):
         raise UsageError('Give one message, as in: banduong ask "TEXT", or a file with --batch.')
-    house = _house(context)
+    house = house_of(context)
     if batch is not None:
         _ask_batch(house, batch, channel)
     elif text is not None:
@@ -155,7 +141,7 @@ def chat(
 ) -> None:
     """Talk to the bot in the terminal, with the real engine and the real store. Ctrl-D ends."""
     _known_channel(channel)
-    house = _house(context)
+    house = house_of(context)
     processor = house.processor
     shadow = house.rehearsal(channel)  # the same talk, to write down what each turn was
     address = Address(channel, f"terminal-{uuid.uuid4()}")
@@ -167,7 +153,7 @@ def chat(
         now = dt.datetime.now(dt.UTC)
         message = InboundMessage(address, str(uuid.uuid4()), text, now)
         for reply in processor.handle(message, pulled=True):
-            out.print(reply.text if not reply.buttons else f"{reply.text}\n{_button_line(reply.buttons)}")
+            out.print(reply.text if not reply.buttons else f"{reply.text}\n{button_line(reply.buttons)}")
             if channel == "sms":
                 err.print(f"[{sms_text(reply.text).segments} SMS]")
             out.print()
@@ -184,10 +170,6 @@ def _read_line() -> str | None:
         return input("> " if sys.stdin.isatty() else "")
     except (EOFError, KeyboardInterrupt):
         return None
-
-
-def _button_line(buttons: tuple[str, ...]) -> str:
-    return " · ".join(f"{number} {label}" for number, label in enumerate(buttons, 1))
 
 
 def _heard(text: str, turn: "Turn") -> dict[str, Any]:
@@ -209,7 +191,7 @@ def serve(
 
     if only not in (None, "web"):
         raise UsageError("--only knows one part: web.")
-    run(_house(context), host=host, port=port, send=only is None, say=_say)
+    run(house_of(context), host=host, port=port, send=only is None, say=say)
 
 
 @app.command()
@@ -217,7 +199,7 @@ def worker(context: typer.Context) -> None:
     """Send what waits in the outbox. Any number of workers may run, beside `banduong serve --only web`."""
     from bot.service import work
 
-    work(_house(context))
+    work(house_of(context))
 
 
 cases_app = typer.Typer(
@@ -233,7 +215,7 @@ def cases_list(
     """The queue: the gravest first, then who has waited longest. What was told is read in the console only."""
     from bot.hotline import queue
 
-    house = _house(context)
+    house = house_of(context)
     within = house.config.bot.hotline.claim_within
     with house.database.begin() as connection:
         found = queue.rows(connection, house.database.keyring, "open", claim_within=within)
@@ -257,7 +239,7 @@ def cases_show(
     """One case with its words, for as long as nobody has an account. Afterwards cases open in the console only."""
     from bot.hotline import claims, keys, reading
 
-    house = _house(context)
+    house = house_of(context)
     keyring, now = house.database.keyring, dt.datetime.now(dt.UTC)
     with house.database.begin() as connection:
         try:
@@ -284,7 +266,6 @@ def _mark(value: bool) -> str:
 
 staff_app = typer.Typer(no_args_is_help=True, help="Who may use the console.", rich_markup_mode=None)
 app.add_typer(staff_app, name="staff")
-BY = "command line"  # the actor in the audit
 Login = Annotated[str, typer.Argument(help="3 to 30 lower-case letters, digits, dots or dashes")]
 
 
@@ -296,7 +277,7 @@ def staff_add(
     role: Annotated[list[str], typer.Option(help=f"one of {', '.join(ROLES)}; may be given again")],
 ) -> None:
     """Invite somebody. The link that is printed serves once, within 72 hours."""
-    house = _house(context)
+    house = house_of(context)
     roles = _roles(role)
     with house.database.begin() as connection:
         _, code = invitations.invite(connection, house.database.keyring, login, name, roles, house.clock(), by=BY)
@@ -309,9 +290,9 @@ def staff_add(
 @staff_app.command("invite")
 def staff_invite(context: typer.Context, login: Login) -> None:
     """Invite somebody again: who accepts has a new password, second factor and key."""
-    house = _house(context)
+    house = house_of(context)
     with house.database.begin() as connection:
-        account = _account(house, connection, login)
+        account = account_of(house, connection, login)
         code = invitations.invite_again(connection, house.database.keyring, account, house.clock(), by=BY)
     _print_link(house, code)
 
@@ -321,7 +302,7 @@ def staff_list(
     context: typer.Context, removed: Annotated[bool, typer.Option("--all", help="those too who have left")] = False
 ) -> None:
     """Everybody with their roles."""
-    house = _house(context)
+    house = house_of(context)
     with house.database.begin() as connection:
         everybody = accounts.all_accounts(connection, house.database.keyring, removed=removed)
     table = Table("login", "name", "roles", "on duty", "state", box=None)
@@ -338,28 +319,21 @@ def staff_roles(
     roles: Annotated[list[str], typer.Argument(help=f"all roles from now on: {', '.join(ROLES)}")],
 ) -> None:
     """Give somebody these roles and no others. It counts at once."""
-    house = _house(context)
+    house = house_of(context)
     known = _roles(roles)
     with house.database.begin() as connection:
-        account = _account(house, connection, login)
+        account = account_of(house, connection, login)
         colleagues.set_roles(connection, house.database.keyring, account, known, house.clock(), by=BY)
 
 
 @staff_app.command("remove")
 def staff_remove(context: typer.Context, login: Login) -> None:
     """Let somebody in no more, from this moment on. Hand their cases over."""
-    house = _house(context)
+    house = house_of(context)
     with house.database.begin() as connection:
-        account = _account(house, connection, login)
+        account = account_of(house, connection, login)
         colleagues.remove(connection, house.database.keyring, account, house.clock(), by=BY)
     house.database.checkpoint()
-
-
-def _account(house: App, connection: "Connection", login: str) -> "Account":
-    found = accounts.find_login(connection, house.database.keyring, login)
-    if found is None or not found.active:
-        raise UsageError(f"Nobody here has the login '{login}': see `banduong staff list`.")
-    return found
 
 
 def _roles(given: list[str]) -> list[str]:
@@ -398,7 +372,7 @@ def keys_status(context: typer.Context) -> None:
     from bot.hotline.custody import custody
     from bot.store import rotation
 
-    database = _house(context).database
+    database = house_of(context).database
     with database.begin() as connection:
         counted, held = rotation.counts(connection), custody(connection, database.keyring)
     _print_seals(counted, database.keyring)
@@ -447,7 +421,7 @@ def keys_rotate(
 
     from bot.store import rotation
 
-    house = _house(context)
+    house = house_of(context)
     before = house.database.keyring.current
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("sealing")
@@ -497,9 +471,9 @@ def _print_outcome(outcome: "Outcome") -> None:
 @keys_app.command("recover")
 def keys_recover(context: typer.Context, login: Login) -> None:
     """Give every case to this person, with the two shares of the recovery key. Both holders type theirs; nothing is shown."""
-    house = _house(context)
+    house = house_of(context)
     with house.database.begin() as connection:
-        account = _account(house, connection, login)
+        account = account_of(house, connection, login)
     first, second = (
         typer.prompt(f"Share {number}, of the {who} person", hide_input=True, err=True)
         for number, who in ((1, "first"), (2, "second"))
@@ -525,7 +499,7 @@ def keys_recovery_new(
     """
     from bot.hotline.custody import custody
 
-    house = _house(context)
+    house = house_of(context)
     with house.database.begin() as connection:
         keyring = house.database.keyring
         only = custody(connection, keyring).recovery_only
@@ -546,7 +520,7 @@ def sms(
     as_json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False,
 ) -> None:
     """What a text becomes and costs as SMS, without its marks and with them."""
-    house = _house(context)
+    house = house_of(context)
     row = _sms_row(house, text)
     if as_json:
         out.print(json.dumps(row, ensure_ascii=False, indent=2))
@@ -562,7 +536,7 @@ def sms(
 
 def _sms_row(house: App, text: str) -> dict[str, Any]:
     settings = house.config.bot.sms
-    folded, written = (sms_text(text, folded=marks, sizes=_sizes(house)) for marks in (True, False))
+    folded, written = (sms_text(text, folded=marks, sizes=house.sms_sizes) for marks in (True, False))
     sides = [
         {"encoding": side.encoding, "units": side.units, "segments": side.segments,
          "cost_vnd": side.segments * settings.vnd_per_segment}
@@ -575,236 +549,10 @@ def _sms_row(house: App, text: str) -> dict[str, Any]:
     return {"folded": folded.text, **sides[0], "as_written": {"text": written.text, **sides[1]}, "ambiguous": doubtful}
 
 
-alerts_app = typer.Typer(
-    no_args_is_help=True, help="Templates of alerts, and how they would leave.", rich_markup_mode=None
-)
-app.add_typer(alerts_app, name="alerts")
-
-
-@alerts_app.command("list")
-def alerts_list(context: typer.Context) -> None:
-    """The templates of content/alerts, and what each takes by SMS."""
-    house = _house(context)
-    today = dt.datetime.now(VIETNAM).date()
-    table = Table("template", "interest", "SMS", "to fill in", "expires", "title", box=None)
-    table.columns[0].no_wrap = table.columns[1].no_wrap = table.columns[4].no_wrap = True
-    for alert in house.library.alerts.values():
-        counts = [one.segments for one in _previews(house, alert_words.from_template(alert, {})) if one.segments]
-        expires = f"{alert.expires}" if today <= alert.expires else f"{alert.expires} (expired)"
-        table.add_row(
-            alert.id,
-            alert.interest,
-            ", ".join(map(str, counts)),
-            ", ".join(alert.blanks) or "-",
-            expires,
-            alert.title.vi,
-        )
-    out.print(table if house.library.alerts else "There is no template: add one in content/alerts/.")
-
-
-@alerts_app.command("preview")
-def alerts_preview(
-    context: typer.Context,
-    template: Annotated[str, typer.Argument(help="its name, as in the list")],
-    given: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="NAME=WORDS for a blank; NAME.en=WORDS for its English; may be given again"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False,
-) -> None:
-    """What an alert becomes on each channel, what it costs, and what stands against it."""
-    house = _house(context)
-    alert = house.library.alerts.get(template)
-    if alert is None:
-        raise UsageError(f"There is no template '{template}': see `banduong alerts list`.")
-    composed = alert_words.from_template(alert, _filled(alert, given or []))
-    previews = _previews(house, composed)
-    now = house.clock()
-    against = alert_words.problems(
-        composed, valid_until=now + alert_words.LONGEST_VALID, now=now, library=house.library, sizes=_sizes(house),
-        advertising=house.config.bot.outreach.advertising,
-    )  # fmt: skip
-    told = house.library.console("en")["alert_problems"]
-    rows = [
-        {"code": one.code, "language": one.language, "channel": one.channel, "words": list(one.words),
-         "text": told[one.code].format(words=", ".join(one.words))}
-        for one in against
-    ]  # fmt: skip
-    if as_json:
-        shown = [_preview_row(one) for one in previews]
-        row = {"template": alert.id, "title": composed.title, "previews": shown, "problems": rows}
-        out.print(json.dumps(row, ensure_ascii=False, indent=2))
-        return
-    for one in previews:
-        _print_preview(one)
-    for problem in rows:
-        where = " ".join(str(problem[name]) for name in ("channel", "language") if problem[name])
-        err.print(f"{where or 'whole'}: {problem['text']}")
-
-
-def _filled(alert: "Alert", given: list[str]) -> dict[str, str]:
-    pairs = [one.partition("=") for one in given]
-    names = {name for blank in alert.blanks for name in (blank, f"{blank}.vi", f"{blank}.en")}
-    for name, equals, _ in pairs:
-        if not equals or name not in names:
-            known = ", ".join(f"{blank} ({one.what.en})" for blank, one in alert.blanks.items()) or "nothing"
-            raise UsageError(f"--set takes NAME=WORDS; in {alert.id} there is to fill in: {known}.")
-    return {name: value for name, _, value in pairs}
-
-
-def _previews(house: App, composed: alert_words.Words) -> list[alert_words.Preview]:
-    settings = house.config.bot
-    return alert_words.preview(
-        composed, house.library, sizes=_sizes(house), vnd_per_segment=settings.sms.vnd_per_segment,
-        advertising=settings.outreach.advertising,
-    )  # fmt: skip
-
-
-def _sizes(house: App) -> SegmentSizes:
-    settings = house.config.bot.sms
-    return SegmentSizes(settings.gsm_7_segments, settings.ucs_2_segments)
-
-
-def _preview_row(one: alert_words.Preview) -> dict[str, Any]:
-    doubtful = [{"written": seen, "folded": word.id, "note": word.note.vi} for seen, word in one.doubtful]
-    return {
-        "channel": one.channel, "language": one.language, "text": one.text, "buttons": list(one.buttons), "opening": one.opening,
-        "encoding": one.encoding, "units": one.units, "segments": one.segments, "cost_vnd": one.vnd, "cut": one.cut,
-        "ambiguous": doubtful,
-    }  # fmt: skip
-
-
-def _print_preview(one: alert_words.Preview) -> None:
-    cost = f": {one.encoding}, {one.units} units, {one.segments} SMS, {one.vnd:,} VND" if one.segments else ""
-    out.print(f"-- {one.channel}, {one.language}{cost}")
-    out.print(one.text)
-    if one.buttons:
-        out.print(_button_line(one.buttons))
-    if one.cut:
-        out.print(f"cut {one.cut} and it is {(one.segments or 0) - 1} SMS")
-    for written, word in one.doubtful:
-        out.print(f"{written} -> {word.id}: {word.note.vi}")
-    out.print()
-
-
-subscribers_app = typer.Typer(
-    no_args_is_help=True, help="Who gets news: paper sign-up lists, and who must get none.", rich_markup_mode=None
-)
-app.add_typer(subscribers_app, name="subscribers")
-ListFile = Annotated[Path, typer.Argument(metavar="FILE", help="UTF-8 text")]
-MOST_LINES = 50  # of a list's problems that are printed
-FEW = 11  # fewer are not told apart
-PROBLEMS = {
-    "no_column": "there is no column '{about}'",
-    "unreadable": "a quotation mark does not end on this line",
-    "too_many_cells": "more cells than the first line has: put the text with the separator in quotation marks",
-    "bad_number": "no telephone number",
-    "not_mobile": "not a mobile number",
-    "unknown_province": "no such province, neither an old nor a new name",
-    "unknown_interest": "no such interest: see content/interests.yml",
-    "unknown_language": "the language is neither Vietnamese nor English",
-    "bad_date": "the day of the signature is missing or no date: write 2026-11-21 or 21/11/2026",
-    "future_date": "the day of the signature has not come yet",
-    "no_evidence": "where it was signed and who collected it must both be there",
-    "duplicate_in_file": "the same number as in line {about}",
-}
-
-
-@subscribers_app.command("import")
-def subscribers_import(
-    context: typer.Context,
-    file: ListFile,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="take the good lines and leave the others out")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would happen")] = False,
-) -> None:
-    """Take in a paper sign-up list (CSV): all of it, or nothing where a line is wrong. Nobody is sent anything.
-
-    Columns, named in the first line in Vietnamese or English (content/signups.yml), in any order: phone, province, signed on, event,
-    collected by; where there are any, interest and language. The same list twice changes nothing. A no counts more than an older
-    signature.
-    """
-    from bot.outreach import signups
-
-    house = _house(context)
-    now = house.clock()
-    today, country = now.astimezone(VIETNAM).date(), house.config.bot.sms.country
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is no UTF-8 text: save it as 'CSV UTF-8'.") from None
-    found = signups.read(text, house.library, country, today, file.name)
-    outcome = signups.import_signups(house.database, found, BY, now, skip_bad=skip_bad, dry_run=dry_run)
-    _print_problems([f"line {one.line}: {PROBLEMS[one.code].format(about=one.about)}" for one in found.problems])
-    if outcome.refused:
-        err.print("Nothing was taken in: mend these lines, or leave them out with --skip-bad.")
-        raise typer.Exit(1)
-    left_out = len({one.line for one in found.problems})
-    out.print(
-        f"{'would be ' if dry_run else ''}added {outcome.added}, said yes before {outcome.already}, said no since they signed "
-        f"{outcome.opted_out}, on the Do-Not-Call list {outcome.do_not_call}, left out {left_out}"
-    )
-    if found.problems:
-        raise typer.Exit(1)
-
-
-@subscribers_app.command("do-not-call")
-def subscribers_do_not_call(
-    context: typer.Context,
-    file: ListFile,
-    replace: Annotated[bool, typer.Option("--replace", help="these numbers are the whole list from now on")] = False,
-) -> None:
-    """Take in the national Do-Not-Call list: one number a line, or a CSV file with a phone column. They get no news."""
-    from bot.outreach.do_not_call import import_do_not_call
-
-    house = _house(context)
-    try:
-        with file.open(encoding="utf-8-sig") as lines:
-            outcome = import_do_not_call(
-                house.database,
-                lines,
-                house.library,
-                house.config.bot.sms.country,
-                house.clock(),
-                by=BY,
-                replace=replace,
-            )
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is no UTF-8 text: save it as UTF-8. Nothing was changed.") from None
-    _print_problems([f"line {line}: no telephone number" for line in outcome.bad_lines])
-    out.print(f"read {outcome.read}, added {outcome.added}, on the list now {outcome.listed}")
-    if outcome.bad_lines:
-        raise typer.Exit(1)
-
-
-@subscribers_app.command("count")
-def subscribers_count(context: typer.Context) -> None:
-    """How many people get news, by channel and province. Fewer than eleven are not told apart."""
-    from bot import subscriptions
-
-    house = _house(context)
-    keyring = house.database.keyring
-    with house.database.begin() as connection:
-        rows = subscriptions.counts(connection)
-    names: dict[str | None, str] = {
-        subscriptions.tag(keyring, "province", one.code): one.name for one in house.library.provinces
-    }
-    table = Table("channel", "province", "people", box=None)
-    for row in sorted(rows, key=lambda row: (row.channel, names.get(row.province, ""))):
-        table.add_row(row.channel, names.get(row.province, "-"), str(row.people) if row.people >= FEW else f"<{FEW}")
-    out.print(table if rows else "Nobody gets news yet.")
-
-
-def _print_problems(lines: list[str]) -> None:
-    for line in lines[:MOST_LINES]:
-        err.print(line)
-    if len(lines) > MOST_LINES:
-        err.print(f"... and {len(lines) - MOST_LINES} more")
-
-
 @app.command()
 def deliveries(context: typer.Context) -> None:
     """What became of outgoing messages: how many stand where, and which nobody can be sure of."""
-    with _house(context).database.begin() as connection:
+    with house_of(context).database.begin() as connection:
         counted, doubtful = outbox.counts(connection), outbox.doubtful(connection)
     table = Table("channel", "status", "messages", box=None)
     for (channel, status), count in sorted(counted.items()):
@@ -823,7 +571,7 @@ LetterId = Annotated[str, typer.Argument(help="the letter, as in the list")]
 @letters_app.command("list")
 def letters_list(context: typer.Context) -> None:
     """Dead letters that nobody has played again. They are kept for three days."""
-    with _house(context).database.begin() as connection:
+    with house_of(context).database.begin() as connection:
         found = dead_letters.waiting(connection)
     for letter in found:
         out.print(
@@ -836,7 +584,7 @@ def letters_list(context: typer.Context) -> None:
 @letters_app.command("show")
 def letters_show(context: typer.Context, letter: LetterId) -> None:
     """One dead letter as it came. It may hold what a person wrote."""
-    out.print(_letter(_house(context), letter).body)
+    out.print(_letter(house_of(context), letter).body)
 
 
 @letters_app.command("replay")
@@ -844,7 +592,7 @@ def letters_replay(context: typer.Context, letter: LetterId) -> None:
     """Read it again, after an upgrade that can. It is answered once, like any message."""
     from bot.service import replay
 
-    house = _house(context)
+    house = house_of(context)
     out.print("answered" if replay(house, _letter(house, letter)) else "there was nothing to answer")
 
 
@@ -859,7 +607,7 @@ def _letter(house: App, start_of_id: str) -> dead_letters.DeadLetter:
 @app.command()
 def train(context: typer.Context) -> None:
     """Learn from nlu/data and keep the model."""
-    house = _house(context)
+    house = house_of(context)
     classifier = house.classifier
     out.print(f"{len(classifier.word_counts)} words known; model in {house.config.home / 'model'}")
 
@@ -872,7 +620,7 @@ def evaluate(
     """Measure the understanding on labelled messages that it never learned from."""
     from bot.understanding.evaluate import evaluate as evaluate_rows
 
-    house = _house(context)
+    house = house_of(context)
     path = rows or house.config.nlu_folder / "eval" / "unseen.jsonl"
     table = Table("measure", "value", "of", box=None)
     for name, value, count in evaluate_rows(path, house.interpreter, house.risk_of):
@@ -889,7 +637,7 @@ def check(
     from bot.content_rules import check_content
     from bot.nlu_rules import check_nlu
 
-    house = _house(context)
+    house = house_of(context)
     day = _day(today) if today else dt.datetime.now(VIETNAM).date()
     problems = [*check_content(house.library, day), *check_nlu(house.config.nlu_folder, house.library)]
     for problem in problems:
@@ -916,7 +664,7 @@ app.add_typer(audit_app, name="audit")
 @audit_app.command("head")
 def audit_head(context: typer.Context) -> None:
     """The end of the chain, to be kept in another place: only with it can a cut-off end be seen."""
-    with _house(context).database.begin() as connection:
+    with house_of(context).database.begin() as connection:
         out.print(str(audit.head(connection)))
 
 
@@ -928,7 +676,7 @@ def audit_verify(
     ] = None,
 ) -> None:
     """Read the whole chain again; exit status 1 where a row was changed, taken out or cut off."""
-    house = _house(context)
+    house = house_of(context)
     file = house.config.bot.hotline.anchor
     kept = anchor or (kept_head(house.config.root / file) if file else None)
     try:
@@ -956,7 +704,7 @@ def incident(
     """Print the form for a breach of personal data: what must go to A05 within 72 hours, and by when. It names nobody."""
     from bot.incident import gather, markdown
 
-    house = _house(context)
+    house = house_of(context)
     now = house.clock()
     begins = dt.datetime.combine(_day(since), dt.time(), VIETNAM) if since else now - dt.timedelta(days=14)
     with house.database.begin() as connection:
@@ -967,7 +715,7 @@ def incident(
 @app.command()
 def purge(context: typer.Context) -> None:
     """Forget what has outlived its purpose: idle conversations, sent texts, old cases."""
-    removed = _house(context).forget()
+    removed = house_of(context).forget()
     out.print(", ".join(f"{count} {name}" for name, count in removed.items()))
 
 
@@ -991,16 +739,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(given)
     except ContentError as error:
-        _say(str(error))
-        _say(f"{len(error.problems)} problems in content: mend them and try again.")
+        say(str(error))
+        say(f"{len(error.problems)} problems in content: mend them and try again.")
         return error.exit_status
     except BanDuongError as error:
-        _say(str(error))
+        say(str(error))
         return error.exit_status
     except BrokenPipeError:
         return 1
     except OSError as error:
-        _say(
+        say(
             f"{error.strerror or error.__class__.__name__}: {error.filename or 'a file'} could not be used; free it and try again."
         )
         return 1
@@ -1019,13 +767,9 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             raise
         told = error.format_message() if hasattr(error, "format_message") else str(error)
-        _say(told or "See banduong --help.")
+        say(told or "See banduong --help.")
         return 2
 
 
 def run_and_exit() -> None:
     sys.exit(main())
-
-
-if __name__ == "__main__":
-    run_and_exit()
