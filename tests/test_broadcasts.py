@@ -338,3 +338,49 @@ def test_a_doubtful_send_is_told_and_never_made_up_for(office: Office) -> None:
         left = audience.count(connection, office.keyring, Audience(), NOON + 5 * HOUR)
     assert (left.size, dict(left.left_out)) == (2, {"bad_address": 1})
     assert office.now(sent.id).status == "done"
+
+
+# -- at the same moment ------------------------------------------------------------------------------------------------
+
+
+def test_two_alerts_handed_over_in_the_same_moment_leave_one_after_the_other(office: Office) -> None:
+    """Two have arrived today; of two more that lie ready side by side only one may leave."""
+    with office.house.database.begin() as connection:
+        a_subscriber(connection, office.house, "1")
+    for number in range(2):
+        office.send(a_plan(), NOON + number * HOUR)
+        assert office.deliver(NOON + number * HOUR) == ["1"]
+    later = NOON + 2 * HOUR
+    for _ in range(2):
+        office.send(a_plan(), later)
+    assert office.feed(later).given == 2
+    assert office.deliver(later) == ["1"]
+
+
+def test_two_lines_of_one_channel_that_were_linked_late_get_one(office: Office) -> None:
+    """They stand side by side in what is handed over at once."""
+    with office.house.database.begin() as connection:
+        lines = [a_subscriber(connection, office.house, number, channel="sms") for number in ("1", "2")]
+    sent = office.send(a_plan(budget_vnd=5000))
+    with office.house.database.begin() as connection:
+        _link(connection, office.keyring, *lines)
+    assert len(office.deliver(NOON, "sms")) == 1
+    assert sorted(office.states(sent.id).values()) == ["given", "linked"]
+
+
+def test_a_broadcast_is_over_although_another_goes_on_and_although_night_fell(office: Office) -> None:
+    """Its last message leaves in the last minute; nobody waits for it to expire."""
+    evening = NOON.replace(hour=14, minute=59)
+    with office.house.database.begin() as connection:
+        a_subscriber(connection, office.house, "1", language="en")
+        for number in range(2, 60):
+            a_subscriber(connection, office.house, str(number))
+    small = office.send(a_plan(audience=Audience(languages=("en",))), evening - MINUTE)
+    large = office.send(a_plan(audience=Audience(languages=("vi",))), evening)
+    office.feed(evening, per_second=1.0)
+    office._empty(evening, "telegram")
+    assert office.feed(evening, per_second=1.0).given > 0
+    assert [office.now(one.id).status for one in (small, large)] == ["done", "running"]
+    office.deliver(evening)
+    office.feed(evening + MINUTE)
+    assert [office.now(one.id).status for one in (small, large)] == ["done", "done"]
