@@ -1,6 +1,7 @@
 """Alerts from draft to report: who gets them, when, once, and for how much."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select
@@ -15,7 +16,7 @@ from bot.outreach import audience, broadcasts, tallies
 from bot.outreach.audience import Audience
 from bot.outreach.terms import Limits, Terms
 from bot.store import tables as t
-from tests.broadcasting import NOON, NO_LIMITS, Office, a_plan, a_subscriber
+from tests.broadcasting import NO_LIMITS, NOON, Office, a_plan, a_subscriber
 from tests.hotline import a_case
 from tests.people import agree_to_news
 
@@ -384,3 +385,34 @@ def test_a_broadcast_is_over_although_another_goes_on_and_although_night_fell(of
     office.deliver(evening)
     office.feed(evening + MINUTE)
     assert [office.now(one.id).status for one in (small, large)] == ["done", "done"]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("house", ["postgres"], indirect=True)
+def test_s_34_somebody_is_forgotten_while_the_others_are_handed_over(office: Office) -> None:
+    """Neither waits for the other nor fails: the worker goes on with whoever is there."""
+    database, keyring = office.house.database, office.keyring
+    with database.begin() as connection:
+        people = [a_subscriber(connection, office.house, str(number)) for number in range(3)]
+    sent = office.send(a_plan())
+    with ThreadPoolExecutor(1) as other, database.begin() as connection:
+        contacts.forget(connection, keyring, people[0], NOON)
+        feeding = other.submit(office.feed, NOON)
+        assert feeding.result(timeout=20).given == 2
+    assert sorted(office.deliver(NOON)) == ["1", "2"]
+    assert office.now(sent.id).status == "done"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("house", ["postgres"], indirect=True)
+def test_a_worker_never_waits_for_staff_who_have_a_broadcast_in_hand(office: Office) -> None:
+    """Somebody cancels an alert that has just ended; the cancel may be waiting for a row that the same worker holds."""
+    with office.house.database.begin() as connection:
+        a_subscriber(connection, office.house, "1")
+    sent = office.send(a_plan(valid_until=NOON + HOUR))
+    assert office.feed(NOON).given == 1
+    with ThreadPoolExecutor(1) as other, office.house.database.begin() as connection:
+        broadcasts.cancel(connection, office.keyring, sent.id, office.an, NOON)
+        feeding = other.submit(office.feed, NOON + 2 * HOUR)
+        assert feeding.result(timeout=20).given == 0
+    assert office.now(sent.id).status == "cancelled"
