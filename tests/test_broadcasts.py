@@ -1,6 +1,7 @@
 """Alerts from draft to report: who gets them, when, once, and for how much."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -417,3 +418,80 @@ def test_receipts_show_nobody(office: Office) -> None:
         rows = progress.receipts(connection, office.keyring, sent.id, states=("sent",), limit=2, offset=0)
         rest = progress.receipts(connection, office.keyring, sent.id, states=(), limit=2, offset=2)
     assert sorted(row.masked for row in [*rows, *rest]) == ["•••60", "•••61", "•••62"]
+
+
+# -- at the same moment ------------------------------------------------------------------------------------------------
+
+
+def test_two_alerts_handed_over_in_the_same_moment_leave_one_after_the_other(office: Office) -> None:
+    """Two have arrived today; of two more that lie ready side by side only one may leave."""
+    with office.house.database.begin() as connection:
+        a_subscriber(connection, office.house, "1")
+    for number in range(2):
+        office.send(a_plan(), NOON + number * HOUR)
+        assert office.deliver(NOON + number * HOUR) == ["1"]
+    later = NOON + 2 * HOUR
+    for _ in range(2):
+        office.send(a_plan(), later)
+    assert office.feed(later).given == 2
+    assert office.deliver(later) == ["1"]
+
+
+def test_two_lines_of_one_channel_that_were_linked_late_get_one(office: Office) -> None:
+    """They stand side by side in what is handed over at once."""
+    with office.house.database.begin() as connection:
+        lines = [a_subscriber(connection, office.house, number, channel="sms") for number in ("1", "2")]
+    sent = office.send(a_plan(budget_vnd=5000))
+    with office.house.database.begin() as connection:
+        _link(connection, office.keyring, *lines)
+    assert len(office.deliver(NOON, "sms")) == 1
+    assert sorted(office.states(sent.id).values()) == ["given", "linked"]
+
+
+def test_a_broadcast_is_over_although_another_goes_on_and_although_night_fell(office: Office) -> None:
+    """Its last message leaves in the last minute; nobody waits for it to expire."""
+    evening = NOON.replace(hour=14, minute=59)
+    with office.house.database.begin() as connection:
+        a_subscriber(connection, office.house, "1", language="en")
+        for number in range(2, 60):
+            a_subscriber(connection, office.house, str(number))
+    small = office.send(a_plan(audience=Audience(languages=("en",))), evening - MINUTE)
+    large = office.send(a_plan(audience=Audience(languages=("vi",))), evening)
+    office.feed(evening, per_second=1.0)
+    office._empty(evening, "telegram")
+    assert office.feed(evening, per_second=1.0).given > 0
+    assert [office.now(one.id).status for one in (small, large)] == ["done", "running"]
+    office.deliver(evening)
+    office.feed(evening + MINUTE)
+    assert [office.now(one.id).status for one in (small, large)] == ["done", "done"]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("house", ["postgres"], indirect=True)
+def test_s_34_somebody_is_forgotten_while_the_others_are_handed_over(office: Office) -> None:
+    """Neither waits for the other nor fails: the worker goes on with whoever is there."""
+    database, keyring = office.house.database, office.keyring
+    with database.begin() as connection:
+        people = [a_subscriber(connection, office.house, str(number)) for number in range(3)]
+    sent = office.send(a_plan())
+    with ThreadPoolExecutor(1) as other, database.begin() as connection:
+        contacts.forget(connection, keyring, people[0], NOON)
+        feeding = other.submit(office.feed, NOON)
+        assert feeding.result(timeout=20).given == 2
+    assert sorted(office.deliver(NOON)) == ["1", "2"]
+    assert office.now(sent.id).status == "done"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("house", ["postgres"], indirect=True)
+def test_a_worker_never_waits_for_staff_who_have_a_broadcast_in_hand(office: Office) -> None:
+    """Somebody cancels an alert that has just ended; the cancel may be waiting for a row that the same worker holds."""
+    with office.house.database.begin() as connection:
+        a_subscriber(connection, office.house, "1")
+    sent = office.send(a_plan(valid_until=NOON + HOUR))
+    assert office.feed(NOON).given == 1
+    with ThreadPoolExecutor(1) as other, office.house.database.begin() as connection:
+        broadcasts.cancel(connection, office.keyring, sent.id, office.an, NOON)
+        feeding = other.submit(office.feed, NOON + 2 * HOUR)
+        assert feeding.result(timeout=20).given == 0
+    assert office.now(sent.id).status == "cancelled"

@@ -347,7 +347,8 @@ def _candidates() -> Any:
                 earlier.c.status == literal_column("'queued'"),
                 or_(earlier.c.not_before.is_(None), earlier.c.not_before <= bindparam("soon")),
                 or_(earlier.c.broadcast_id.is_(None), news.may_leave(earlier)),
-                tuple_(earlier.c.lane, earlier.c.created_at, earlier.c.position) < tuple_(*order),
+                tuple_(earlier.c.lane, earlier.c.created_at, earlier.c.position, earlier.c.id)
+                < tuple_(*order, outbox.c.id),  # two alerts may have been handed over in the same moment
             ),
         )
         .order_by(*order)
@@ -576,7 +577,7 @@ def expire(connection: Connection, now: dt.datetime) -> int:
     """Gives up what has waited too long; how many."""
     return connection.execute(
         update(outbox)
-        .where(_QUEUED, outbox.c.expires_at < now)
+        .where(_QUEUED, outbox.c.expires_at <= now)
         .values(status=DeliveryStatus.EXPIRED, error="expired", done_at=now)
     ).rowcount
 

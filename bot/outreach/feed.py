@@ -4,11 +4,24 @@ Whoever may no longer get it is passed over and counted; a fair hour that comes 
 """
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, exists, func, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row
 
 from bot.delivery import news, outbox
@@ -52,17 +65,17 @@ def feed(
     room = ready(per_second) - _lying_ready(connection, channel, now) if rows else 0
     given = 0
     for row in rows:
-        if not row.urgent and not news.is_open(now):
-            continue
         try:
             found = read_row(keyring, row)
         except OutreachError as error:
             stop_tampered(connection, row.id, now, error)
             continue
-        if room > given:
-            given += _Feeding(connection, keyring, terms, found, channel, now).hand_on(room - given)
-        if not given:
+        handed = 0
+        if room > given and (row.urgent or news.is_open(now)):
+            handed = _Feeding(connection, keyring, terms, found, channel, now).hand_on(room - given)
+        if not handed:
             end_if_over(connection, found.id, now)
+        given += handed
     return Fed(given, bool(rows))
 
 
@@ -79,9 +92,15 @@ def move_on(connection: Connection, now: dt.datetime) -> None:
     """What has been gone through, and whose time has come, runs; what is no longer true ends."""
     if connection.execute(_TO_MOVE.limit(1), {"now": now}).first():
         late = (broadcasts.c.status.in_(OPEN), broadcasts.c.valid_until <= now)
-        connection.execute(update(broadcasts).where(*late).values(status="done", why="expired", done_at=now))
+        _move(connection, late, status="done", why="expired", done_at=now)
         due = (broadcasts.c.status == "scheduled", broadcasts.c.expanded_at.is_not(None), broadcasts.c.starts_at <= now)
-        connection.execute(update(broadcasts).where(*due).values(status="running"))
+        _move(connection, due, status="running")
+
+
+def _move(connection: Connection, which: Sequence[ColumnElement[bool]], **values: Any) -> None:
+    """Without waiting for somebody who has one of them in hand: the worker may hold what they wait for."""
+    free = select(broadcasts.c.id).where(*which).with_for_update(skip_locked=True)
+    connection.execute(update(broadcasts).where(broadcasts.c.id.in_(free)).values(**values))
 
 
 _TO_MOVE = select(broadcasts.c.id).where(
@@ -130,17 +149,25 @@ class _Feeding:
     def hand_on(self, most: int) -> int:
         """How many were given to the outbox."""
         given: list[Announcement] = []
+        reached: set[str] = set()  # who were linked since the audience was gone through may stand side by side here
+        skipped: defaultdict[str, list[str]] = defaultdict(list)
+        put_off: defaultdict[int, list[str]] = defaultdict(list)
         for row in self._next(most):
-            if row.reason:
-                self._mark([row.person], "skipped", row.reason)
+            if row.reason or row.linked in reached:
+                skipped[row.reason or "linked"].append(row.person)
             elif not self.broadcast.plan.urgent and not news.is_open(self.now, row.utc_offset):
-                self._put_off(row)
+                put_off[row.utc_offset].append(row.person)
             elif (message := self._message(row.language)).vnd > self.left_vnd:
                 self._stop_for_money(given)
                 break
             else:
                 self.left_vnd -= message.vnd
                 given.append(Announcement(row.address_id, row.person, message.rendered, message.vnd))
+                reached.add(row.linked)
+        for reason, people in skipped.items():
+            self._mark(people, status="skipped", reason=reason)
+        for offset, people in put_off.items():
+            self._mark(people, not_before=self._opening(offset))
         self._give(given)
         return len(given)
 
@@ -163,21 +190,19 @@ class _Feeding:
             self.db, self.keyring, self.channel, self.broadcast.id, given,
             now=self.now, until=self.broadcast.plan.valid_until,
         )  # fmt: skip
-        self._mark([one.person for one in given], "given")
+        self._mark([one.person for one in given], status="given")
         reserved = self.broadcast.plan.budget_vnd - self.left_vnd
         if reserved > self.broadcast.reserved_vnd:
             change(self.db, self.broadcast.id, reserved_vnd=reserved)
 
-    def _mark(self, people: Sequence[str], status: str, reason: str | None = None) -> None:
+    def _mark(self, people: Sequence[str], **values: Any) -> None:
         if people:
             theirs = (recipients.c.broadcast_id == self.broadcast.id, recipients.c.person.in_(people))
-            self.db.execute(update(recipients).where(*theirs).values(status=status, reason=reason))
+            self.db.execute(update(recipients).where(*theirs).values(**values))
 
-    def _put_off(self, row: Row[Any]) -> None:
-        """Until it is a fair hour there; where none comes in time, the row waits for the end."""
-        later = news.next_opening(self.now, row.utc_offset) or self.broadcast.plan.valid_until
-        one = (recipients.c.broadcast_id == self.broadcast.id, recipients.c.person == row.person)
-        self.db.execute(update(recipients).where(*one).values(not_before=later))
+    def _opening(self, offset: int) -> dt.datetime:
+        """When it is a fair hour there; where none comes in time, the row waits for the end."""
+        return news.next_opening(self.now, offset) or self.broadcast.plan.valid_until
 
 
 def _next_rows() -> Any:
@@ -199,7 +224,14 @@ def _next_rows() -> Any:
     offset = func.coalesce(subscriptions.c.utc_offset, news.VIETNAM_OFFSET).label("utc_offset")
     language = func.coalesce(subscriptions.c.language, literal_column("'vi'")).label("language")
     return (
-        select(recipients.c.person, recipients.c.address_id, offset, language, reason.label("reason"))
+        select(
+            recipients.c.person,
+            recipients.c.address_id,
+            func.coalesce(addresses.c.person, addresses.c.id).label("linked"),
+            offset,
+            language,
+            reason.label("reason"),
+        )
         .join(addresses, addresses.c.id == recipients.c.address_id)
         .outerjoin(subscriptions, subscriptions.c.address_id == recipients.c.address_id)
         .where(
@@ -210,6 +242,7 @@ def _next_rows() -> Any:
         )
         .order_by(recipients.c.not_before, recipients.c.person)
         .limit(bindparam("most"))
+        .with_for_update(read=True, key_share=True, of=addresses, skip_locked=True)  # nobody is forgotten meanwhile
     )
 
 
