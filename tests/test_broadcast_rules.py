@@ -54,6 +54,7 @@ BUDGETS = (0, 499, 500, 1000, 1600, 10**5)
 LIVES = (30 * MINUTE, 14 * HOUR, 2 * DAY, 4 * DAY)
 WAITS = (SECOND, SECOND, 40 * SECOND, 20 * MINUTE, 5 * HOUR)
 DEEDS = ("stops", "cries", "falls_silent", "lists", "breaks", "goes", *("agrees", "case_ends", "writes") * 2)
+LAST_MOMENT = ("stops", "cries", "falls_silent", "lists", "breaks", "goes", "pause", "cancel")
 ANSWERS = {
     "taken": None,
     "uncertain": SendError("uncertain", "timeout"),
@@ -345,7 +346,7 @@ class Machine(RuleBasedStateMachine):
     @rule(answer=st.sampled_from(["taken", "taken", "uncertain"]))
     def floods(self, answer: str) -> None:
         """One alert after the other at a fair hour: the fourth is too many."""
-        self.now = self.now.replace(hour=3, minute=30) + (DAY if self.now.hour >= 3 else 0 * DAY)
+        self._comes_a_fair_hour()
         for _ in range(4):
             self.warns()
             for channel in CHANNELS:
@@ -438,10 +439,11 @@ class Machine(RuleBasedStateMachine):
         self.sound = False
         self.office.feed(self.now, channel, speed)
         for alert, old in before.items():
-            for line, row in self._recipients(alert).items():
-                if row.status == "given" and old[line].status == "waiting":
-                    self._may_be_given(alert, line)
-                elif row.status == "skipped" and old[line].status == "waiting":
+            new = {line: row for line, row in self._recipients(alert).items() if old[line].status == "waiting"}
+            for line in [line for line, row in new.items() if row.status == "given"]:
+                self._may_be_given(alert, line)
+            for line, row in new.items():
+                if row.status == "skipped":
                     self._may_be_skipped(alert, line, row.reason)
             found = self.office.now(alert.id)
             if found.why == "budget" and found.status == "paused":
@@ -556,6 +558,27 @@ class Machine(RuleBasedStateMachine):
         for channel in CHANNELS:
             self.sends(channel, worker, "taken")
 
+    @precondition(lambda self: len(self.alerts) < 8)
+    @rule(number=st.integers(0, 11), what=st.sampled_from(LAST_MOMENT), held=st.booleans())
+    def something_happens_at_the_last_moment(self, number: int, what: str, held: bool) -> None:
+        """The message lies ready, or a worker `held` it already."""
+        self._comes_a_fair_hour()
+        self.warns()
+        self._everything_lies_ready()
+        if held:
+            for channel in CHANNELS:
+                self.claims(WORKERS[0], channel, 50)
+        if what in ("pause", "cancel"):
+            self.staff(len(self.alerts) - 1, what)
+        else:
+            self.somebody(number, what)
+        self.marks(WORKERS[0], False)
+        self.finishes(WORKERS[0], "taken")
+        self.sends_all(WORKERS[1])
+
+    def _comes_a_fair_hour(self) -> None:
+        self.now = self.now.replace(hour=3, minute=30) + (DAY if self.now.hour >= 3 else 0 * DAY)
+
     @rule(worker=st.sampled_from(WORKERS))
     def worker_dies(self, worker: str) -> None:
         self.claimed[worker], self.called[worker] = [], []
@@ -630,7 +653,7 @@ class Machine(RuleBasedStateMachine):
         """All providers take everything: afterwards nobody waits without a reason."""
         self.now += 2 * MINUTE
         if tomorrow:
-            self.now = self.now.replace(hour=3, minute=30) + (DAY if self.now.hour >= 3 else 0 * DAY)
+            self._comes_a_fair_hour()
         for worker in WORKERS:
             self.worker_dies(worker)
         self.clears_up()

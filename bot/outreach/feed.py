@@ -212,7 +212,8 @@ def _next_rows() -> Any:
         theirs.c.person == addresses.c.person,
         theirs.c.id != addresses.c.id,
         other.c.address_id == theirs.c.id,
-        other.c.broadcast_id == recipients.c.broadcast_id,
+        other.c.broadcast_id.concat("")
+        == recipients.c.broadcast_id,  # by the address: its key would go through everybody
         other.c.status == literal_column("'given'"),
     )
     reason = case(
