@@ -20,6 +20,7 @@ from bot.store.tables import (
     link_codes,
     outbox,
     pace,
+    recipients,
     subscriptions,
 )
 
@@ -230,7 +231,7 @@ def forget_but_for_a_word(connection: Connection, keyring: Keyring, contact: Con
     _unsay(connection, keyring, contact, now)
     for table in (consents, inbox, cases):
         connection.execute(update(table).where(table.c.address_id == contact.id).values(address_id=None))
-    for table in (conversations, outbox, pace, subscriptions):
+    for table in (conversations, outbox, pace, recipients, subscriptions):
         connection.execute(delete(table).where(table.c.address_id == contact.id))
     row = {"silent_since": None, "unreachable_since": None, "leaving_since": now, "created_at": now}
     row |= {"person": None, "helped_at": None}
