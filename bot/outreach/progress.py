@@ -72,7 +72,7 @@ def of(connection: Connection, broadcast: Broadcast, now: dt.datetime) -> Progre
     left_out.update(_named(kept, "skipped:"))
     known = waiting + skipped + sum(states.values()) + kept.get("not_reached", 0)
     return Progress(
-        broadcast.size, waiting, _safe(left_out), +states, +failures, _named(kept, "came_back:"),
+        broadcast.size, waiting, merged(left_out), +states, +failures, _named(kept, "came_back:"),
         max(0, broadcast.size - known) if broadcast.expanded_at else 0, spent, _pace(connection, broadcast.id, now),
     )  # fmt: skip
 
@@ -81,10 +81,10 @@ def _named(kept: Mapping[str, int], start: str) -> Counter[str]:
     return Counter({name.removeprefix(start): number for name, number in kept.items() if name.startswith(start)})
 
 
-def _safe(left_out: Counter[str]) -> Mapping[str, int]:
-    """Which danger it was is nobody's business here."""
+def merged(left_out: Mapping[str, int]) -> Mapping[str, int]:
+    """By reason; which danger it was is nobody's business here."""
     shown = Counter({name: number for name, number in left_out.items() if name not in _SAFETY})
-    shown["safety"] = sum(left_out[name] for name in _SAFETY)
+    shown["safety"] = sum(left_out.get(name, 0) for name in _SAFETY)
     return +shown
 
 
