@@ -72,8 +72,11 @@ def _listed(
     """With `now` also how far they are."""
     found = broadcasts.listed(connection, keyring, statuses, limit=AT_ONCE, offset=offset)
     return [
-        {"reference": reference, "alert": one and shown.alert(one)}
-        | ({"progress": shown.progress(one, progress.of(connection, one, now))} if one and now else {})
+        {
+            "reference": reference,
+            "alert": one and shown.alert(one),
+            "progress": shown.progress(one, progress.of(connection, one, now)) if one and now else None,
+        }
         for reference, one in found
     ]
 
