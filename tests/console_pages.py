@@ -16,7 +16,7 @@ Context = dict[str, Any]
 ME = {"name": "Lan Anh", "roles": ["operator", "supervisor"], "on_duty": True, "open_cases": 3, "most_cases": 8}
 MAY = frozenset(
     "queue.see case.claim case.work case.assign case.ask_second case.decide_second case.hand_on case.export team.see "
-    "directory.see account.own people.manage audit.see settings.see".split()
+    "directory.see account.own people.manage audit.see settings.see alert.see alert.write alert.approve alert.stop alert.budget".split()
 )
 EVERYTHING = frozenset(
     "claim hand_over release skip priority ask refer second reveal code reach close reopen export note summary talk clue give_back".split()
@@ -45,7 +45,7 @@ def common(language: str, group: str, /, **more: Any) -> Context:
         "may": MAY,
         "csrf": "token-of-this-session",
         "nav": group,
-        "counts": {"p0": 2, "mine": 1, "second": 1},
+        "counts": {"p0": 2, "mine": 1, "second": 1, "alerts": 1},
         "here": f"/console/{group}",
         **more,
     }
@@ -306,7 +306,7 @@ SHEET: Context = {
         "digest": "5d41402abc4b2a76b9719d911017c592" * 2,
     }
 }
-ERROR: Context = {"error": "conflict", "back": "/console/queue", "detail": "taken"}
+ERROR: Context = {"error": "conflict", "back": "/console/queue", "detail": "taken", "about": "case"}
 
 NOBODY: Context = {"me": None}
 ENDED = {
@@ -318,6 +318,159 @@ ENDED = {
     "watched": False,
 }
 UNCLAIMED = {**a_case()["case"], "owner": None, "mine": False, "heard_at": None, "overdue": True}
+
+# -- alerts ------------------------------------------------------------------------------------------------------------
+
+AUDIENCE_ROWS = [("Tỉnh", "Nghệ An, Hà Tĩnh"), ("Quan tâm tới", "Đi nước ngoài"), ("Đường gửi", "Telegram, SMS")]
+EVERY_ACTION = frozenset("edit submit test approve send_back pause resume budget cancel copy again".split())
+
+
+def an_alert(**more: Any) -> Context:
+    return {
+        "reference": "K7M2QXAB",
+        "title": "Lời mời chat ở Lào <b>",
+        "status": "running",
+        "why": None,
+        "digest": "9f2c" * 16,
+        "author": "Lan Anh",
+        "mine": True,
+        "approved_by": "Minh Tuấn",
+        "created_at": NOW - dt.timedelta(hours=3),
+        "submitted_at": NOW - dt.timedelta(hours=2),
+        "approved_at": NOW - dt.timedelta(hours=1),
+        "starts_at": NOW,
+        "valid_until": NOW + dt.timedelta(days=2),
+        "done_at": None,
+        "urgent": True,
+        "source": {"name": "Báo Thanh Niên", "url": "https://thanhnien.vn/tin", "date": dt.date(2026, 11, 20)},
+        "size": "3.214",
+        "budget": "4.000.000",
+        "budget_vnd": 4_000_000,
+        "reserved": "1.200.000",
+        "again": True,
+        "expanded": True,
+        "audience": AUDIENCE_ROWS,
+        **more,
+    }
+
+
+PROGRESS: Context = {
+    "over": 1400,
+    "of": 3214,
+    "waiting": "1.800",
+    "states": [{"name": "delivered", "people": "1.320"}, {"name": "failed", "people": "80"}, {"name": "under_way", "people": "14"}],
+    "left_out": [{"people": "<11", "why": "để giữ an toàn cho họ"}, {"people": "40", "why": "đã thôi nhận tin báo"}],
+    "failures": [{"why": "đã nhắn nhà mạng xin thôi nhận (21610)", "people": "80"}],
+    "came_back": [{"kind": "question", "people": "25"}, {"kind": "emergency", "people": "<11"}],
+    "forgotten": "<11",
+    "spent": "1.400.000",
+    "budget": "4.000.000",
+    "rate": "600",
+    "minutes_left": 3,
+}  # fmt: skip
+LEAVES: Context = {
+    "previews": [
+        {"channel": "telegram", "language": "vi", "text": "[QC] Chào bạn, mình là Bạn Đường, có tin về đi làm xa.\n\nKhoan đi. \u202eabc", "buttons": ["Kiểm tra lời mời", "Gặp người thật"],
+         "opening": "[QC] Chào bạn, mình là Bạn Đường, có ti", "segments": None, "units": None, "encoding": None, "vnd": "0", "cut": None, "doubtful": []},
+        {"channel": "sms", "language": "vi", "text": "[QC] Ban Duong: ai moi di Lao lam viec chat thi khoan di. Nhan STOP de ngung.", "buttons": [], "opening": "[QC] Ban Duong: ai moi di Lao lam viec ch",
+         "segments": 2, "units": 163, "encoding": "gsm_7", "vnd": "1.000", "cut": 3, "doubtful": [{"written": "ban", "note": "có thể đọc là bán"}]},
+    ],
+    "problems": [{"text": "Chưa ghi nguồn.", "channel": None, "language": None}, {"text": "Số gõ tay: 0912345678.", "channel": "sms", "language": "vi"}],
+    "audience": {
+        "groups": [
+            {"channel": "telegram", "language": "vi", "people": "2.100", "segments": 0, "vnd": "0", "paid": False, "few": False},
+            {"channel": "sms", "language": "vi", "people": "1.114", "segments": 2, "vnd": "1.114.000", "paid": True, "few": False},
+            {"channel": "sms", "language": "en", "people": "<11", "segments": 2, "vnd": "10.000", "paid": True, "few": True},
+        ],
+        "total": "3.214 + <11",
+        "left_out": PROGRESS["left_out"],
+        "vnd": "1.124.000",
+        "paid": True,
+        "few": True,
+        "over": True,
+        "budget": "1.000.000",
+    },
+}  # fmt: skip
+CALM: Context = {**LEAVES, "problems": [], "audience": {**LEAVES["audience"], "few": False, "over": False}}
+ALERT: Context = {
+    "alert": an_alert(),
+    "can": EVERY_ACTION - {"approve"},
+    "progress": PROGRESS,
+    "preview": {**LEAVES, "audience": None},
+    "done": "",
+    "seen": "",
+}
+WAITING_ALERT: Context = {
+    **ALERT,
+    "alert": an_alert(status="waiting", why="grown", approved_by=None, starts_at=None, mine=False, again=False, author=None, source=None, urgent=False, size=None),
+    "can": frozenset({"approve", "send_back", "test", "cancel"}),
+    "progress": None,
+    "preview": CALM,
+    "done": "test",
+}  # fmt: skip
+LISTED: Context = {"reference": "K7M2QXAB", "alert": an_alert(), "progress": None}
+ALERTS: Context = {
+    "waiting": [{**LISTED, "alert": an_alert(status="waiting", size="3.214")}],
+    "open": [{**LISTED, "progress": PROGRESS}],
+    "drafts": [{**LISTED, "alert": an_alert(status="draft", size=None, author=None)}, {**LISTED, "alert": None}],
+    "ended": [{**LISTED, "alert": an_alert(status="done", why="expired", done_at=NOW)}],
+    "page": 1,
+    "pages": 2,
+    "schedules_waiting": 1,
+}  # fmt: skip
+FORM_FIELDS: Context = {
+    "title": "Lào", "template": "offer_near_you", "text-vi": "Ở Lào Cai có người mời đi làm ở Thái Lan.", "sms-vi": "", "province-N40": "yes",
+    "channel-sms": "yes", "when": "at", "start_day": "2026-11-25", "start_hour": "08:00", "urgent": "yes", "interest": "abroad",
+}  # fmt: skip
+ALERT_FORM: Context = {
+    "form": FORM_FIELDS,
+    "wrong": {},
+    "problem": "",
+    "alert": None,
+    "digest": "",
+    "preview": LEAVES,
+    "templates": [{"id": "offer_near_you", "title": "Lời mời mới ở một vùng"}, {"id": "chat_jobs", "title": "Việc chat, trực máy ở nước ngoài"}],
+    "blanks": [{"field": "blank-place-vi", "language": "vi", "what": "tỉnh, huyện hay xã có lời mời này", "example": "Lào Cai"}],
+    "targets": ["Kiểm tra lời mời", "Gặp người thật"],
+    "choice_fields": ["choice-1", "choice-2", "choice-3"],
+    "provinces": [{"code": "N40", "name": "Nghệ An", "names": ("nghe an", "tp vinh")}, {"code": "N15", "name": "Lào Cai", "names": ("yen bai",)}],
+    "interests": [{"id": "abroad", "label": "Đi nước ngoài"}],
+    "channels": ("telegram", "sms"),
+    "none_set_up": False,
+    "languages": ("vi", "en"),
+}  # fmt: skip
+RECEIPTS: Context = {
+    "alert": an_alert(),
+    "rows": [
+        {"masked": "•••33", "channel": "sms", "status": "failed", "at": NOW, "why": "số máy bàn (21614)"},
+        {"masked": "•••07", "channel": "telegram", "status": "under_way", "at": NOW, "why": None},
+    ],
+    "shows": ["all", "arrived", "failed", "uncertain", "under_way"],
+    "show": "failed",
+    "page": 2,
+    "more": True,
+}
+A_SCHEDULE: Context = {
+    "id": "s-1", "title": "Nhắc hằng tuần", "status": "waiting", "digest": "9f2c" * 16, "author": "Lan Anh", "approved_by": None, "mine": False,
+    "when": {"every": "week", "day": 1, "hour": "08:00"}, "cron": "0 8 * * 1", "hours": 6, "ends_at": NOW + dt.timedelta(days=90),
+    "next": [NOW + dt.timedelta(days=number) for number in (1, 8, 15)], "budget": "500.000", "audience": AUDIENCE_ROWS, "preview": LEAVES,
+    "can": {"approve", "end"},
+}  # fmt: skip
+SCHEDULES: Context = {
+    "rows": [
+        A_SCHEDULE,
+        {**A_SCHEDULE, "id": "s-2", "status": "active", "when": {"every": "month", "day": 5, "hour": "08:30"}, "approved_by": "Minh Tuấn", "can": {"pause", "end"}},
+        {**A_SCHEDULE, "id": "s-3", "mine": True, "when": None, "cron": "0 8 1,15 * *", "next": [], "can": {"resume"}},
+        {**A_SCHEDULE, "id": "s-4", "status": "ended", "when": {"every": "day", "day": 0, "hour": "20:00"}, "can": set()},
+    ],
+    "broken": 1,
+}  # fmt: skip
+SCHEDULE_FORM: Context = {
+    "alert": an_alert(),
+    "preview": CALM,
+    "form": {"every": "week", "hour": "08:00", "hours": "6"},
+    "wrong": {},
+}
 
 # name of the picture -> template, group of words, context beside the common one
 PAGES: dict[str, tuple[str, str, Context]] = {
@@ -386,8 +539,39 @@ PAGES: dict[str, tuple[str, str, Context]] = {
         "sheet",
         {"sheet": {**SHEET["sheet"], "basis": "emergency", "reason": "Đang bị đánh.", "consent_words": None, "number": "+84 90 000 00 00"}},
     ),
+    "alerts": ("alerts.html", "alerts", ALERTS),
+    "alerts-empty": (
+        "alerts.html",
+        "alerts",
+        {**ALERTS, "waiting": [], "open": [], "drafts": [], "ended": [], "pages": 1, "schedules_waiting": 0},
+    ),
+    "alert": ("alert.html", "alert", ALERT),
+    "alert-waiting": ("alert.html", "alert", WAITING_ALERT),
+    "alert-own": ("alert.html", "alert", {**WAITING_ALERT, "alert": an_alert(status="waiting", source=None), "can": frozenset()}),
+    "alert-over": ("alert.html", "alert", {**ALERT, "alert": an_alert(status="done", done_at=NOW), "progress": {**PROGRESS, "failures": [], "forgotten": None, "of": 0}}),
+    "alert-part": ("_alert_live.html", "alert", {**ALERT, "seen": "running"}),
+    "alert-part-moved": ("_alert_live.html", "alert", {**ALERT, "seen": "scheduled"}),
+    "alert-form": ("alert_form.html", "alert_form", ALERT_FORM),
+    "alert-form-empty": ("alert_form.html", "alert_form", {**ALERT_FORM, "form": {"when": "now"}, "preview": None, "blanks": [], "none_set_up": True}),
+    "alert-form-wrong": (
+        "alert_form.html",
+        "alert_form",
+        {**ALERT_FORM, "alert": "K7M2QXAB", "problem": "changed", "preview": {**CALM, "audience": None},
+         "wrong": {"title": "title", "channels": "channel", "places": "place", "until_day": "late", "start_hour": "hour", "budget": "budget", "source_date": "day"}},
+    ),
+    "alert-receipts": ("alert_receipts.html", "alert_receipts", RECEIPTS),
+    "alert-receipts-empty": ("alert_receipts.html", "alert_receipts", {**RECEIPTS, "rows": [], "page": 1, "more": False}),
+    "alert-schedules": ("alert_schedules.html", "alert_schedules", SCHEDULES),
+    "alert-schedules-empty": ("alert_schedules.html", "alert_schedules", {"rows": [], "broken": 0}),
+    "alert-schedule-form": ("alert_schedule_form.html", "alert_schedule_form", SCHEDULE_FORM),
+    "alert-schedule-form-wrong": (
+        "alert_schedule_form.html",
+        "alert_schedule_form",
+        {**SCHEDULE_FORM, "wrong": {name: name for name in ("every", "weekday", "monthday", "hour", "hours", "last")}},
+    ),
+    "error-alert": ("error.html", "error", {**ERROR, "detail": "changed", "about": "alert"}),
     "error": ("error.html", "error", ERROR),
-    "error-nobody": ("error.html", "error", {"error": "missing", "back": "/console/login", "detail": None, **NOBODY}),
+    "error-nobody": ("error.html", "error", {"error": "missing", "back": "/console/login", "detail": None, "about": "case", **NOBODY}),
 }  # fmt: skip
 
 

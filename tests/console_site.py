@@ -24,10 +24,15 @@ from bot.content import ROLES
 from bot.conversation.events import CaseRequested
 from bot.hotline import cases
 from bot.messages import Address
+from bot.outreach import broadcasts, schedule
+from bot.outreach.audience import Audience
+from bot.outreach.broadcasts import Plan
+from bot.outreach.schedule import Repetition
 from bot.staff import invitations
 from bot.store import tables
 from bot.testing import FakeClock
 from bot.web.console.security import SignedIn
+from tests.broadcasting import WORDS
 from tests.colleagues import BY, PASSWORD, Colleague, join
 
 with warnings.catch_warnings():  # Starlette would rather have the next httpx
@@ -152,6 +157,7 @@ class Town:
         )
         for reference in (self.held, self.waiting):
             self._fill(reference)
+        self.alert, self.schedule = self._written()
         assert self.lan.post(f"/console/cases/{self.waiting}/release").headers["location"] == "/console/queue"
 
     def desk(self, who: Colleague) -> Desk:
@@ -178,6 +184,15 @@ class Town:
         }.items():
             assert self.lan.post(f"{path}/{job}", **form).status_code == 303, job
 
+    def _written(self) -> tuple[str, str]:
+        """A draft of an alert, and a schedule that waits for a second person; reference and id."""
+        keyring, author = self.house.database.keyring, self.all.account.id
+        weekly = Repetition(WORDS, Audience(), "0 8 * * 1", 6 * 60 * MINUTE, self.clock.now + 30 * 24 * 60 * MINUTE)
+        with self.house.database.begin() as connection:
+            plan = Plan(WORDS, Audience(), self.clock.now + 24 * 60 * MINUTE)
+            draft = broadcasts.write(connection, keyring, plan, author, self.clock.now)
+            return draft.reference, schedule.write(connection, keyring, weekly, author, self.clock.now).id
+
     def row(self, table: Table, **where: object) -> Any:
         with self.house.database.begin() as connection:
             return connection.execute(select(table).filter_by(**where)).one()
@@ -195,7 +210,10 @@ class Town:
         """The route's address, with ids that are there."""
         with self.house.database.begin() as connection:
             request_id = connection.execute(select(tables.requests.c.id)).scalars().first()
-        given = {"reference": reference, "staff_id": self.minh.who.account.id, "request_id": request_id}
+        given = {
+            "reference": reference, "staff_id": self.minh.who.account.id, "request_id": request_id, "alert": self.alert,
+            "schedule_id": self.schedule, "change": "pause",
+        }  # fmt: skip
         return re.sub(r"{(\w+)}", lambda name: str(given.get(name[1], "1")), route.path)
 
     def actions(self, reference: str = "") -> list[str]:

@@ -47,7 +47,7 @@ class Stage:
         self.waiting.append(f"event: {kind}\ndata: {data}\n\n")
 
     def _common(self, **more: Any) -> dict[str, Any]:
-        return {"counts": {"p0": self.p0, "mine": 0, "second": 0}, **more}
+        return {"counts": {"p0": self.p0, "mine": 0, "second": 0, "alerts": 0}, **more}
 
     def _render(self, template: str, page: str, here: str, context: dict[str, Any]) -> HTMLResponse:
         whole = pages.common("vi", page, **self._common(here=here, **context))

@@ -31,6 +31,11 @@ with warnings.catch_warnings():  # of what it imports
     from schemathesis.generation import GenerationMode
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><b>{{7*7}}${7*7}{%x%}"
+ALERT_FIELDS = (
+    "title text-vi sms-vi text-en choice-1 template source_name source_url source_date places province-N40 interest channel-sms "
+    "language-vi joined_from joined_until when start_day start_hour until_day until_hour budget urgent sure digest alert of every "
+    "weekday monthday hour hours last"
+).split()
 UNSEEN = "\u202eabc\u2066\u200b\x07\ufeff"
 LONG = "dài quá " * 8000  # 64 KiB and more in a form
 ENDLESS = {
@@ -272,7 +277,10 @@ def _document(town: Town, desk: Desk) -> dict[str, Any]:
     for route in routes:
         route.include_in_schema = True
     document = get_openapi(title="console", version="1", routes=routes)
-    ids = {"reference": town.new, "staff_id": town.minh.who.account.id, "request_id": "1"}
+    ids = {
+        "reference": town.new, "staff_id": town.minh.who.account.id, "request_id": "1", "alert": town.alert,
+        "schedule_id": town.schedule,
+    }  # fmt: skip
     for path, methods in document["paths"].items():
         for about in methods.values():
             for one in about.get("parameters", ()):
@@ -294,7 +302,21 @@ def _fields(desk: Desk) -> dict[str, Any]:
         "answer",
         "on",
         "reference",
+        *ALERT_FIELDS,
     }
-    counts = ["P0", "P2", "reveal", "share_111", "advised", "grant", "refuse", "20:00", "1", desk.who.account.id]
+    counts = [
+        "P0",
+        "P2",
+        "reveal",
+        "share_111",
+        "advised",
+        "grant",
+        "refuse",
+        "20:00",
+        "1",
+        desk.who.account.id,
+        "2026-11-25",
+        "yes",
+    ]
     text = {"anyOf": [{"type": "string", "maxLength": 60}, {"type": "string", "enum": counts}]}
     return {**dict.fromkeys(sorted(names), text), "csrf": {"type": "string", "enum": [desk.token]}}

@@ -27,20 +27,22 @@ ELSEWHERE = {
     "invited",
     "page",
 }  # groups of words whose pages are tested with their routes
+OF_ALERTS = ("alert_problems", "alert_reasons", "alert_failures", "alert_report")
 IN_CODE = {  # words that the program chooses
     ("case", "sealed_before"),
     ("directory", "abroad"),
     *(("common", why) for why in ("forbidden", "foreign_form", "insecure")),
     ("case", "answer_by"),
-    *(
-        (group, "*")
-        for group in ("bases", "noticed", "export", "copy", "incident", "grounds", "receivers", "alert_problems")
-    ),
+    ("alert", "test_mark"),
+    *((group, "*") for group in ("bases", "noticed", "export", "copy", "incident", "grounds", "receivers", *OF_ALERTS)),
 }
 VOID = {"input", "meta", "link", "br", "hr", "img", "path", "circle"}
 PAGE_WORDS = {"case.html": "case", "_queue.html": "queue"} | {
     path.name: "case" for path in TEMPLATES.glob("_*.html") if path.name not in ("_queue.html", "_macros.html")
-}
+} | {
+    f"_alert_{part}.html": group
+    for part, group in {"live": "alert", "head": "alert", "progress": "alert", "actions": "alert", "preview": "alert_preview"}.items()
+}  # fmt: skip
 
 every_page = pytest.mark.parametrize("name", PAGES)
 every_language = pytest.mark.parametrize("language", ["vi", "en"])

@@ -346,6 +346,14 @@ def _form(town: Town) -> dict[str, str]:
         "login": "nguoi.moi.1", "name": "Ngan Ha", "roles": "analyst", "current": "mat khau sai", "password": "thuyen xuoi nam",
         "again": "thuyen xuoi nam", "telegram": "55667788", "email": "lan@thu.example", "sms": "+84977665544",
         "receiver": "vn_111",
+        "title": "Tin ve viec xa", "text-vi": "Chao ban, minh co tin ve di lam xa.", "sms-vi": "Minh co tin ve di lam xa.",
+        "text-en": "News about work away.", "sms-en": "News by SMS.", "choice-1": "Gặp người thật", "choice-2": "", "choice-3": "",
+        "template": "chat_jobs", "blank-place-vi": "huyen vung cao", "source_name": "Bao chi noi", "source_date": "2026-11-20",
+        "source_url": "https://thanhnien.vn/tin", "province-N40": "yes", "places": "Yên Bái, hcm", "interest": "abroad",
+        "channel-sms": "yes", "channel-telegram": "yes", "language-vi": "yes", "joined_from": "2026-01-01",
+        "joined_until": "2026-11-01", "when": "at", "start_day": "2026-11-25", "start_hour": "08:00", "until_day": "2026-11-26",
+        "until_hour": "18:00", "budget": "3.000.000", "urgent": "yes", "sure": "no", "of": town.alert, "alert": town.alert,
+        "every": "month", "weekday": "1", "monthday": "5", "hour": "08:30", "hours": "6", "last": "2026-12-31",
     }  # fmt: skip
 
 

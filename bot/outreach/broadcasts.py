@@ -6,7 +6,7 @@ draft -> waiting (for a second person) -> scheduled -> running <-> paused -> don
 import datetime as dt
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,6 +92,30 @@ def lock(connection: Connection, keyring: Keyring, broadcast_id: str) -> Broadca
 def newest(connection: Connection, keyring: Keyring, *, limit: int = 50, offset: int = 0) -> list[Broadcast]:
     wanted = select(broadcasts).order_by(broadcasts.c.created_at.desc()).limit(limit).offset(offset)
     return [read_row(keyring, row) for row in connection.execute(wanted)]
+
+
+def listed(
+    connection: Connection, keyring: Keyring, statuses: Collection[str], *, limit: int, offset: int = 0
+) -> list[tuple[str, Broadcast | None]]:
+    """References in these states, the newest first; None for what somebody changed without approval."""
+    wanted = select(broadcasts).where(broadcasts.c.status.in_(statuses)).order_by(broadcasts.c.created_at.desc())
+    rows = connection.execute(wanted.limit(limit).offset(offset))
+    return [(row.reference, _read_or_none(keyring, row)) for row in rows]
+
+
+def _read_or_none(keyring: Keyring, row: Row[Any]) -> Broadcast | None:
+    try:
+        return read_row(keyring, row)
+    except OutreachError:
+        return None
+
+
+def count(connection: Connection, statuses: Collection[str], *, not_by: str | None = None) -> int:
+    """How many are in these states; `not_by`: leaving out somebody's own."""
+    wanted = select(func.count()).select_from(broadcasts).where(broadcasts.c.status.in_(statuses))
+    if not_by:
+        wanted = wanted.where(broadcasts.c.author_id.is_distinct_from(not_by))
+    return connection.execute(wanted).scalar_one()
 
 
 def read_row(keyring: Keyring, row: Row[Any]) -> Broadcast:

@@ -74,7 +74,7 @@ def of(connection: Connection, broadcast: Broadcast, now: dt.datetime) -> Progre
     left_out.update(_named(kept, "skipped:"))
     known = waiting + skipped + sum(states.values()) + kept.get("not_reached", 0)
     return Progress(
-        broadcast.size, waiting, _safe(left_out), +states, +failures, _named(kept, "came_back:"),
+        broadcast.size, waiting, merged(left_out), +states, +failures, _named(kept, "came_back:"),
         max(0, broadcast.size - known) if broadcast.expanded_at else 0, spent, _pace(connection, broadcast.id, now),
     )  # fmt: skip
 
@@ -83,16 +83,16 @@ def _named(kept: Mapping[str, int], start: str) -> Counter[str]:
     return Counter({name.removeprefix(start): number for name, number in kept.items() if name.startswith(start)})
 
 
-def _safe(left_out: Mapping[str, int]) -> Mapping[str, int]:
-    """Which danger it was is nobody's business here."""
+def merged(left_out: Mapping[str, int]) -> Mapping[str, int]:
+    """By reason; which danger it was is nobody's business here."""
     shown = Counter({name: number for name, number in left_out.items() if name not in _SAFETY})
-    shown["safety"] += sum(left_out.get(name, 0) for name in _SAFETY)
+    shown["safety"] = sum(left_out.get(name, 0) for name in _SAFETY)
     return +shown
 
 
 def shown_reasons(left_out: Mapping[str, int]) -> dict[str, str]:
     """Reason -> how many, as outreach staff may see it."""
-    return {name: few(number) if name == "safety" else str(number) for name, number in _safe(left_out).items()}
+    return {name: few(number) if name == "safety" else str(number) for name, number in merged(left_out).items()}
 
 
 def _messages(which: ColumnElement[bool]) -> Any:

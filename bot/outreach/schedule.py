@@ -4,13 +4,15 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from bot import audit
 from bot.errors import OutreachError
+from bot.messages import VIETNAM
 from bot.outreach import broadcasts
 from bot.outreach.audience import Audience
 from bot.outreach.broadcasts import Plan
@@ -129,6 +131,40 @@ def active(connection: Connection, now: dt.datetime) -> dict[str, str]:
 def all_schedules(connection: Connection, keyring: Keyring) -> list[Schedule]:
     rows = connection.execute(select(schedules).order_by(schedules.c.created_at.desc()))
     return [_read(keyring, row) for row in rows]
+
+
+def listed(connection: Connection, keyring: Keyring) -> list[Schedule | None]:
+    """The newest first; None for what somebody changed without approval."""
+    rows = connection.execute(select(schedules).order_by(schedules.c.created_at.desc()))
+    return [_read_or_none(keyring, row) for row in rows]
+
+
+def _read_or_none(keyring: Keyring, row: Row[Any]) -> Schedule | None:
+    try:
+        return _read(keyring, row)
+    except OutreachError:
+        return None
+
+
+def next_times(cron: str, after: dt.datetime, count: int = 3) -> list[dt.datetime]:
+    """When it comes next: of what the console makes, with a day of the week (0 is Sunday) or of the month, or each day."""
+    minute, hour, of_month, _, of_week = cron.split()
+    first = after.astimezone(VIETNAM).date()
+    days = (first + dt.timedelta(days=number) for number in range(32 * (count + 1)))
+    moments = (
+        dt.datetime.combine(day, dt.time(int(hour), int(minute)), VIETNAM).astimezone(dt.UTC)
+        for day in days
+        if of_month in ("*", str(day.day)) and of_week in ("*", str(day.isoweekday() % 7))
+    )
+    return list(islice((one for one in moments if one > after), count))
+
+
+def waiting_for(connection: Connection, staff_id: str) -> int:
+    """How many wait for this person's yes."""
+    wanted = select(func.count()).select_from(schedules)
+    return connection.execute(
+        wanted.where(schedules.c.status == "waiting", schedules.c.author_id != staff_id)
+    ).scalar_one()
 
 
 def lock(connection: Connection, keyring: Keyring, schedule_id: str) -> Schedule:

@@ -16,6 +16,10 @@ from bot.staff.accounts import Account
 from bot.staff.entrance import Attempt, Entry, Refusal
 from bot.staff.sessions import Session
 from bot.web.console.account import account_routes
+from bot.web.console.alert_changes import changing_routes
+from bot.web.console.alert_schedules import schedule_routes
+from bot.web.console.alert_writing import writing_routes
+from bot.web.console.alerts import alert_routes
 from bot.web.console.case import case_routes
 from bot.web.console.handing import handing_routes
 from bot.web.console.live import live_routes
@@ -30,6 +34,7 @@ Field = Annotated[str, Form()]
 FIRST_PAGES = (
     ("queue.see", "/console/queue"),
     ("people.manage", "/console/people"),
+    ("alert.see", "/console/alerts"),
     ("account.own", "/console/account"),
 )
 ROOMS = (
@@ -40,6 +45,10 @@ ROOMS = (
     talking_routes,
     handing_routes,
     room_routes,
+    writing_routes,
+    schedule_routes,
+    changing_routes,
+    alert_routes,  # after those whose paths look like an alert's
     live_routes,
 )
 

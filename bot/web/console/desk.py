@@ -74,4 +74,6 @@ class Desk:
         """What could not be done, and the way back. Nothing has changed."""
         status = _STATUS.get(why, 409)
         kind = {403: "forbidden", 404: "missing"}.get(status, "conflict")
-        return self.door.page(request, "error", session, status=status, error=kind, detail=why, back=back, nav="")
+        return self.door.page(
+            request, "error", session, status=status, error=kind, detail=why, about="case", back=back, nav=""
+        )

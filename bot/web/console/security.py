@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection
 
 from bot.app import App
 from bot.hotline import claims, queue, second
+from bot.outreach import broadcasts, schedule
 from bot.staff import sessions
 from bot.staff.entrance import Entry
 from bot.staff.sessions import Session
@@ -162,6 +164,7 @@ class Door:
                 "p0": queue.waiting(connection)[0].count if "queue.see" in may else 0,
                 "mine": queue.unanswered(connection, account.id) if "case.work" in may else 0,
                 "second": second.count_waiting(connection, account.id) if "case.decide_second" in may else 0,
+                "alerts": _alerts_waiting(connection, account.id) if "alert.approve" in may else 0,
             }
             open_cases = claims.load(connection, account.id)
         me = {
@@ -193,6 +196,11 @@ class Door:
         secure = is_https(self.house, request)
         full = self._name(request, name)
         response.set_cookie(full, value, max_age=life, httponly=True, secure=secure, samesite="strict", path="/")
+
+
+def _alerts_waiting(connection: Connection, staff_id: str) -> int:
+    """For this person's yes: never their own."""
+    return broadcasts.count(connection, ["waiting"], not_by=staff_id) + schedule.waiting_for(connection, staff_id)
 
 
 def _to_login(request: Request) -> Response:
