@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from bot import contacts
 from bot.app import App
+from bot.jobs import next_times
 from bot.messages import VIETNAM
 from bot.outreach import schedule
 from bot.outreach.terms import Terms
@@ -405,7 +406,7 @@ def test_the_next_three_times() -> None:
     after = dt.datetime(2026, 11, 24, 9, tzinfo=VIETNAM)
 
     def days(cron: str) -> list[str]:
-        return [f"{one.astimezone(VIETNAM):%d/%m %H:%M}" for one in schedule.next_times(cron, after)]
+        return [f"{one.astimezone(VIETNAM):%d/%m %H:%M}" for one in next_times(cron, after, 3)]
 
     assert days("30 8 * * *") == ["25/11 08:30", "26/11 08:30", "27/11 08:30"]
     assert days("0 10 * * 2") == ["24/11 10:00", "01/12 10:00", "08/12 10:00"]

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from bot import contacts, links
 from bot.app import App
 from bot.channels.base import SendError
-from bot.delivery import news
+from bot.delivery import news, outbox
 from bot.errors import OutreachError
 from bot.messages import Address
 from bot.outreach import audience, broadcasts, progress, tallies
@@ -87,7 +87,7 @@ def test_s_09_what_changes_at_the_last_moment_counts(office: Office, change: str
     database, keyring = office.house.database, office.keyring
     with database.begin() as connection:
         person = a_subscriber(connection, office.house, "+84900000001", channel="sms")
-    office.send(a_plan(budget_vnd=1000))
+    sent = office.send(a_plan(budget_vnd=1000))
     assert office.feed(NOON, "sms").given == 1
     with database.begin() as connection:
         match change:
@@ -103,6 +103,10 @@ def test_s_09_what_changes_at_the_last_moment_counts(office: Office, change: str
             case "forgotten":
                 contacts.forget(connection, keyring, person, NOON)
     assert office.deliver(NOON + MINUTE, "sms") == []
+    with database.begin() as connection:
+        assert outbox.cancel_unwelcome(connection, NOON + MINUTE) == (change != "forgotten")
+    office.feed(NOON + MINUTE, "sms")
+    assert office.now(sent.id).status == "done"
 
 
 def test_a_person_with_two_lines_gets_one(office: Office) -> None:

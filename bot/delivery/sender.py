@@ -174,6 +174,7 @@ class Sender:
     def _clear_up(self, connection: Connection) -> None:
         outbox.expire(connection, clock(connection))
         outbox.cancel_silenced(connection, clock(connection))
+        outbox.cancel_unwelcome(connection, clock(connection))
         outbox.apply_stray_receipts(connection, self._keyring, clock(connection))
 
     async def _settle(self, channel: Findable) -> None:

@@ -91,7 +91,7 @@ _RUNNING = (
 def move_on(connection: Connection, now: dt.datetime) -> None:
     """What has been gone through, and whose time has come, runs; what is no longer true ends."""
     if connection.execute(_TO_MOVE.limit(1), {"now": now}).first():
-        late = (broadcasts.c.status.in_(OPEN), broadcasts.c.valid_until <= now)
+        late = (broadcasts.c.status.in_(_MAY_END), broadcasts.c.valid_until <= now)
         _move(connection, late, status="done", why="expired", done_at=now)
         due = (broadcasts.c.status == "scheduled", broadcasts.c.expanded_at.is_not(None), broadcasts.c.starts_at <= now)
         _move(connection, due, status="running")
@@ -103,8 +103,9 @@ def _move(connection: Connection, which: Sequence[ColumnElement[bool]], **values
     connection.execute(update(broadcasts).where(broadcasts.c.id.in_(free)).values(**values))
 
 
+_MAY_END = (*OPEN, "waiting")
 _TO_MOVE = select(broadcasts.c.id).where(
-    broadcasts.c.status.in_([literal_column(f"'{status}'") for status in OPEN]),
+    broadcasts.c.status.in_([literal_column(f"'{status}'") for status in _MAY_END]),
     or_(
         broadcasts.c.valid_until <= bindparam("now"),
         and_(

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -12,7 +11,6 @@ from sqlalchemy.engine import Row
 
 from bot import audit
 from bot.errors import OutreachError
-from bot.messages import VIETNAM
 from bot.outreach import broadcasts
 from bot.outreach.audience import Audience
 from bot.outreach.broadcasts import Plan
@@ -144,19 +142,6 @@ def _read_or_none(keyring: Keyring, row: Row[Any]) -> Schedule | None:
         return _read(keyring, row)
     except OutreachError:
         return None
-
-
-def next_times(cron: str, after: dt.datetime, count: int = 3) -> list[dt.datetime]:
-    """When it comes next: of what the console makes, with a day of the week (0 is Sunday) or of the month, or each day."""
-    minute, hour, of_month, _, of_week = cron.split()
-    first = after.astimezone(VIETNAM).date()
-    days = (first + dt.timedelta(days=number) for number in range(32 * (count + 1)))
-    moments = (
-        dt.datetime.combine(day, dt.time(int(hour), int(minute)), VIETNAM).astimezone(dt.UTC)
-        for day in days
-        if of_month in ("*", str(day.day)) and of_week in ("*", str(day.isoweekday() % 7))
-    )
-    return list(islice((one for one in moments if one > after), count))
 
 
 def waiting_for(connection: Connection, staff_id: str) -> int:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection
 
 from bot.errors import OutreachError
+from bot.jobs import next_times
 from bot.messages import VIETNAM
 from bot.outreach import schedule
 from bot.outreach.broadcasts import Plan
@@ -24,6 +25,7 @@ from bot.web.console.security import Door
 SCHEDULES = f"{ALERTS}/schedules"
 NEW = f"{SCHEDULES}/new"
 FIRST_HOUR, LAST_HOUR = dt.time(7), dt.time(21)
+NEXT = 3  # times that are shown
 MOST_HOURS = 72  # that one of them stays valid
 _CRON = re.compile(r"(\d{1,2}) (\d{1,2}) (\*|\d{1,2}) \* (\*|[0-6])")
 
@@ -187,7 +189,7 @@ def _form(
 def _shown(desk: AlertDesk, shown: ShownAlerts, one: Schedule, now: dt.datetime, may: frozenset[str]) -> dict[str, Any]:
     wanted, when = one.repetition, when_of(one.repetition.cron)
     goes_on = one.status in ("waiting", "active", "paused") and wanted.ends_at > now
-    times = schedule.next_times(wanted.cron, now) if when and goes_on else []
+    times = next_times(wanted.cron, now, NEXT) if goes_on else []
     mine = one.author_id == shown.me
     can = {
         "approve": one.status == "waiting" and not mine and "alert.approve" in may,
