@@ -18,11 +18,13 @@ from bot.service import Service
 from bot.web.chat import chat_routes
 from bot.web.console.auth import add_console
 from bot.web.console.security import is_https
+from bot.web.console.signups import SHEETS
 from bot.web.simulator import simulator_routes
 from bot.web.webhooks import webhook_routes
 from bot.web.words import page_words
 
 MOST_BODY = 64 * 1024  # bytes
+MOST_SHEET = 1024 * 1024  # of a sign-up list
 HSTS = "max-age=31536000"  # a year of https only, where it came by https once
 _FOLDER = Path(__file__).parent
 
@@ -128,6 +130,7 @@ def _refusal(request: Request, too_long: str) -> Response | None:
     if site in ("cross-site", "same-site") or foreign:
         return PlainTextResponse("This form belongs to another site.", status_code=403)
     length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > MOST_BODY:
+    most = MOST_SHEET if request.url.path == SHEETS else MOST_BODY
+    if not length.isdigit() or int(length) > most:
         return PlainTextResponse(too_long, status_code=413)
     return None

@@ -28,6 +28,7 @@ from bot.web.console.queue import queue_routes
 from bot.web.console.rooms import room_routes
 from bot.web.console.second_factor import carried_secret, shown_secret
 from bot.web.console.security import HOME, Door, Turned, source_of, turn
+from bot.web.console.signups import signup_routes
 from bot.web.console.talking import talking_routes
 
 Field = Annotated[str, Form()]
@@ -47,6 +48,7 @@ ROOMS = (
     room_routes,
     writing_routes,
     schedule_routes,
+    signup_routes,
     changing_routes,
     alert_routes,  # after those whose paths look like an alert's
     live_routes,

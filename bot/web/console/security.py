@@ -92,6 +92,7 @@ class SignedIn:
     async def _check_form(self, request: Request, session: Session) -> None:
         token = (await request.form()).get("csrf")
         if not isinstance(token, str) or not session.wrote(self.door.house.database.keyring, token):
+            await request.close()  # a file that came along
             raise Turned(self.door.refusal(request, "foreign_form", session))
 
 
