@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
 from bot.errors import OutreachError
@@ -74,7 +75,9 @@ def _add_pages(routes: APIRouter, desk: AlertDesk) -> None:
 
     @routes.get(NEW)
     def new(request: Request, session: writing, of: str = "") -> Response:
-        """`of`: the reference of the alert that is to come again."""
+        """`of`: the reference of the alert that is to come again. Without one, to the list, which says how."""
+        if not of:
+            return RedirectResponse(SCHEDULES, status_code=303)
         return _form(desk, request, session, of, {"every": "week", "hour": "08:00", "hours": "6"})
 
     @routes.post(NEW)
