@@ -196,7 +196,8 @@ def test_a_template_comes_with_its_blanks(small_room: Room) -> None:
     assert blank.what.vi in _text(page)
     assert 'name="blank-place-en"' in page.text
     fields = _fields(page)
-    assert TOLD["alert_problems"]["blank"].split("{")[0] in _text(small_room.an.post(f"{ALERTS}/preview", **fields))
+    against = TOLD["alert_problems"]["blank"].split("{")[0] + blank.what.vi
+    assert against in _text(small_room.an.post(f"{ALERTS}/preview", **fields))
     filled = {f"blank-{name}-{of}": "Mường Xyz" for name in ("place", "job") for of in ("vi", "en")}
     seen = _text(small_room.an.post(f"{ALERTS}/preview", **{**fields, **filled}))
     assert "o Muong Xyz co nguoi moi" in seen

@@ -65,7 +65,7 @@ def _add_pages(routes: APIRouter, desk: AlertDesk) -> None:
 
     @routes.get(SCHEDULES)
     def see_schedules(request: Request, session: seeing) -> Response:
-        with desk.begin() as (connection, keyring, now):
+        with desk.look() as (connection, keyring, now):
             shown = desk.words_of(connection, session)
             found = schedule.listed(connection, keyring)
         may = desk.house.library.permissions.of(session.account.roles)
@@ -173,7 +173,7 @@ def _form(
     wrong: Mapping[str, str] | None = None,
 ) -> Response:
     try:
-        with desk.begin() as (connection, _keyring, now):
+        with desk.look() as (connection, _keyring, now):
             found = desk.find(connection, reference)
             shown = desk.words_of(connection, session)
     except OutreachError as error:
