@@ -2,6 +2,7 @@
 
 import datetime as dt
 import html
+import logging
 import re
 from typing import Any
 
@@ -196,7 +197,8 @@ def test_a_template_comes_with_its_blanks(small_room: Room) -> None:
     assert blank.what.vi in _text(page)
     assert 'name="blank-place-en"' in page.text
     fields = _fields(page)
-    assert TOLD["alert_problems"]["blank"].split("{")[0] in _text(small_room.an.post(f"{ALERTS}/preview", **fields))
+    against = TOLD["alert_problems"]["blank"].split("{")[0] + blank.what.vi
+    assert against in _text(small_room.an.post(f"{ALERTS}/preview", **fields))
     filled = {f"blank-{name}-{of}": "Mường Xyz" for name in ("place", "job") for of in ("vi", "en")}
     seen = _text(small_room.an.post(f"{ALERTS}/preview", **{**fields, **filled}))
     assert "o Muong Xyz co nguoi moi" in seen
@@ -284,6 +286,40 @@ def test_a_row_that_was_changed_without_approval_is_told_and_hides_nothing_else(
     assert TOLD["alert_conflicts"]["tampered"] in _text(page)
     assert small_room.an.get(f"{ALERTS}/{changed}").status_code == 409
     assert small_room.an.get(f"{ALERTS}/{other}").status_code == 200
+
+
+def test_markup_is_shown_as_it_was_typed(small_room: Room) -> None:
+    """In names, texts, sources, buttons and blanks, on every page and in what is refused: nothing comes alive, and nothing hides."""
+    evil = "<script>alert(1)</script>\"'><b>{{7*7}}\u202eabc"
+    forms = [
+        {"title": evil[:70], "text-vi": evil, "sms-vi": evil, "source_name": evil, "source_url": evil, "choice-1": evil}
+    ]
+    forms.append({**forms[0], "places": evil, "template": evil, "until_day": evil, "budget": evil})
+    reference = small_room.write(**forms[0])
+    pages = [small_room.an.post(f"{ALERTS}/preview", **{**GOOD, **form}) for form in forms]
+    pages += [small_room.an.get(path) for path in (
+        ALERTS, f"{ALERTS}/{reference}", f"{ALERTS}/{reference}/edit", f"{ALERTS}/{reference}/receipts",
+        f"{ALERTS}/schedules/new?of={reference}", f"{ALERTS}/new?template=<script>",
+    )]  # fmt: skip
+    for page in pages:
+        assert page.status_code == 200
+        shown = re.sub(r"<textarea[^<]*</textarea>|<input [^>]*>", "", page.text)
+        assert re.findall(r"<script>|<b>\{\{|\u202e", shown.replace("/static/", "")) == []
+    assert sum("[U+202E]" in page.text and "{{7*7}}" in page.text for page in pages) >= 5
+
+
+def test_nothing_of_an_alert_stands_in_logs_or_addresses(small_room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    """At the most talkative level, from the form to the receipts: no word of it and no number of anybody."""
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # the test's own browser
+    small_room.people(3)
+    small_room.an.post(f"{ALERTS}/preview", **GOOD)
+    reference = small_room.send(**{"province-N40": "yes"})
+    for page in ("", "/receipts", "/report.csv", "/report.pdf", "/progress"):
+        answer = small_room.an.get(f"{ALERTS}/{reference}{page}")
+        for address in re.findall(r'(?:href|action|hx-get)="([^"]*)"', answer.text if page != "/report.pdf" else ""):
+            assert not re.search(r"vungcao|N40|900\d", address), address
+    assert not re.search(r"vungcaoxyz|thanhnien|N40|\b900\d\b", caplog.text)
 
 
 # -- to oneself, money, copies -----------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def _add_beginning(routes: APIRouter, desk: AlertDesk) -> None:
     def submit(request: Request, session: writing, alert: str, form: Typed) -> Response:
         """Counted before, so that nobody who writes waits for it; the digest tells that it is still the same audience."""
         try:
-            with desk.begin() as (connection, _keyring, _now):
+            with desk.look() as (connection, _keyring, _now):
                 wanted = desk.find(connection, alert)
             people = desk.count(wanted.plan.audience).size
         except OutreachError as error:

@@ -1,7 +1,8 @@
 """What the pages about alerts share: who an alert would reach, its words for one reader, and changes that may be refused."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import Request, Response
@@ -36,6 +37,12 @@ class AlertDesk(Desk):
     def __init__(self, door: Door) -> None:
         super().__init__(door)
         self._counts: dict[Audience, tuple[dt.datetime, Count]] = {}
+
+    @contextmanager
+    def look(self) -> Iterator[tuple[Connection, Keyring, dt.datetime]]:
+        """For pages: nobody who writes waits for their figures."""
+        with self.database.read() as connection:
+            yield connection, self.database.keyring, self.house.clock()
 
     def words_of(self, connection: Connection, session: Session) -> ShownAlerts:
         people = accounts.all_accounts(connection, self.database.keyring, removed=True)

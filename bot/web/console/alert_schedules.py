@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
 from bot.errors import OutreachError
@@ -66,7 +67,7 @@ def _add_pages(routes: APIRouter, desk: AlertDesk) -> None:
 
     @routes.get(SCHEDULES)
     def see_schedules(request: Request, session: seeing) -> Response:
-        with desk.begin() as (connection, keyring, now):
+        with desk.look() as (connection, keyring, now):
             shown = desk.words_of(connection, session)
             found = schedule.listed(connection, keyring)
         may = desk.house.library.permissions.of(session.account.roles)
@@ -76,7 +77,9 @@ def _add_pages(routes: APIRouter, desk: AlertDesk) -> None:
 
     @routes.get(NEW)
     def new(request: Request, session: writing, of: str = "") -> Response:
-        """`of`: the reference of the alert that is to come again."""
+        """`of`: the reference of the alert that is to come again. Without one, to the list, which says how."""
+        if not of:
+            return RedirectResponse(SCHEDULES, status_code=303)
         return _form(desk, request, session, of, {"every": "week", "hour": "08:00", "hours": "6"})
 
     @routes.post(NEW)
@@ -172,7 +175,7 @@ def _form(
     wrong: Mapping[str, str] | None = None,
 ) -> Response:
     try:
-        with desk.begin() as (connection, _keyring, now):
+        with desk.look() as (connection, _keyring, now):
             found = desk.find(connection, reference)
             shown = desk.words_of(connection, session)
     except OutreachError as error:

@@ -68,7 +68,7 @@ def writing_routes(door: Door) -> APIRouter:
 
 
 def _draft(desk: AlertDesk, reference: str) -> Broadcast:
-    with desk.begin() as (connection, _keyring, _now):
+    with desk.look() as (connection, _keyring, _now):
         found = desk.find(connection, reference)
     if found.status != "draft":
         raise OutreachError(found.status)
@@ -126,7 +126,7 @@ def _preview(desk: AlertDesk, session: Session, typed: Typed) -> dict[str, Any] 
     if not typed.words.languages:
         return None
     counted = desk.lately_counted(typed.audience) if typed.audience.channels else None
-    with desk.begin() as (connection, _keyring, now):
+    with desk.look() as (connection, _keyring, now):
         shown = desk.words_of(connection, session)
         return shown.preview(typed.words, typed.audience, counted, typed.budget_vnd, typed.valid_until, now)
 

@@ -47,7 +47,7 @@ def _add_list(routes: APIRouter, desk: AlertDesk) -> None:
 
     @routes.get(ALERTS)
     def see_alerts(request: Request, session: seeing, page: int = 1) -> Response:
-        with desk.begin() as (connection, keyring, now):
+        with desk.look() as (connection, keyring, now):
             shown = desk.words_of(connection, session)
             pages = max(1, -(-broadcasts.count(connection, ENDED) // AT_ONCE))
             page = min(max(1, page), pages)
@@ -101,7 +101,7 @@ def _add_one(routes: APIRouter, desk: AlertDesk) -> None:
     def see_receipts(request: Request, session: seeing, alert: str, show: str = "all", page: int = 1) -> Response:
         show, page = show if show in _SHOWN else "all", min(max(1, page), 10**6)
         try:
-            with desk.begin() as (connection, keyring, _now):
+            with desk.look() as (connection, keyring, _now):
                 found = desk.find(connection, alert)
                 rows = progress.receipts(
                     connection, keyring, found.id, states=_SHOWN[show], limit=AT_ONCE + 1, offset=(page - 1) * AT_ONCE
@@ -128,7 +128,7 @@ def _page(
     desk: AlertDesk, request: Request, session: Session, reference: str, template: str, **values: Any
 ) -> Response:
     try:
-        with desk.begin() as (connection, _keyring, now):
+        with desk.look() as (connection, _keyring, now):
             found = desk.find(connection, reference)
             shown = desk.words_of(connection, session)
             far = progress.of(connection, found, now) if found.submitted_at else None
@@ -196,7 +196,7 @@ def _reported(
 ) -> Response:
     language = session.account.language
     try:
-        with desk.begin() as (connection, _keyring, now):
+        with desk.look() as (connection, _keyring, now):
             found = desk.find(connection, reference)
             far = progress.of(connection, found, now)
             names = desk.words_of(connection, session).names

@@ -62,7 +62,9 @@ class ShownAlerts:
         )
         return {
             "previews": [self._one(one) for one in seen if one.channel in audience.channels],
-            "problems": [self._problem(one) for one in found_problems(self.house, wanted, valid_until, now)],
+            "problems": [
+                self._problem(one, wanted.template) for one in found_problems(self.house, wanted, valid_until, now)
+            ],
             "audience": counted and self._counted(terms, wanted, audience, counted, budget_vnd),
         }
 
@@ -83,8 +85,10 @@ class ShownAlerts:
             ],
         }
 
-    def _problem(self, one: words.Problem) -> dict[str, Any]:
-        told = self.words["alert_problems"][one.code].format(words=", ".join(one.words))
+    def _problem(self, one: words.Problem, template: str | None) -> dict[str, Any]:
+        known = self.library.alerts[template].blanks if template in self.library.alerts else {}
+        causes = [known[word].what.in_language(self.language) if word in known else word for word in one.words]
+        told = self.words["alert_problems"][one.code].format(words="; ".join(causes))
         return {"text": told, "channel": one.channel, "language": one.language}
 
     def _counted(
