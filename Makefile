@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SAY := @printf '%s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check bench soak format lock clean
+.PHONY: help setup setup-dev run test check bench soak soak-broadcast format lock clean
 
 help:
 	$(SAY) 'make run     set up, then serve the web chat on http://127.0.0.1:8000' \
@@ -13,6 +13,7 @@ help:
 	       'make check   look over content, nlu data, configuration and database' \
 	       'make bench   measure speed and memory' \
 	       'make soak    kill web and workers a hundred times while they deliver (minutes)' \
+	       'make soak-broadcast  send an alert to a hundred thousand while everything is killed (half an hour)' \
 	       'make format  put the code into its form'
 
 setup: $(VENV)/run.stamp
@@ -53,6 +54,10 @@ bench: setup-dev
 soak: setup-dev
 	@$(BIN)/python -m tests.soak --database sqlite
 	@$(BIN)/python -m tests.soak --database postgresql
+
+soak-broadcast: setup-dev
+	@$(BIN)/python -m tests.soak_broadcast --database sqlite
+	@$(BIN)/python -m tests.soak_broadcast --database postgresql
 
 format: setup-dev
 	@$(BIN)/ruff check --quiet --fix .

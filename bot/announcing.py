@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy.orm  # noqa: F401 - DBOS needs it: while one thread loads it, statements of the others fail
+
 from bot.app import App
 from bot.errors import OutreachError
 from bot.outreach import expansion, feed, schedule

@@ -30,8 +30,8 @@ if TYPE_CHECKING:  # 30 MB that a process which only sends does without
 
 VERSION = "1"  # raised when what a run does step by step changes: runs of another version are left alone
 ZONE = "Asia/Ho_Chi_Minh"
-RETRY_AFTER = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; together less than LOST_AFTER
-LOST_AFTER = 30.0  # seconds without a finished step: the run is taken over
+RETRY_AFTER = (0.5, 1.0, 2.0, 4.0)  # seconds; together less than LOST_AFTER
+LOST_AFTER = 15.0  # seconds without a finished step: the run is taken over
 SEEN_WITHIN = 5.0  # seconds until every process knows a schedule that was set or dropped
 TOO_LATE = dt.timedelta(minutes=10)  # so long a moment that came is tried; afterwards it is stale
 RECORD_LIFE = dt.timedelta(hours=48)  # of what DBOS knows of a run that has ended

@@ -82,13 +82,18 @@ class Office:
 
     def send(self, plan: Plan, now: dt.datetime = NOON, people: int | None = None) -> Broadcast:
         """Written, submitted, approved where that is needed, and gone through."""
+        sent = self.approved(plan, now, people)
+        self.expand(sent.id, now)
+        return self.now(sent.id)
+
+    def approved(self, plan: Plan, now: dt.datetime = NOON, people: int | None = None) -> Broadcast:
+        """Written, submitted, and approved where that is needed."""
         with self.house.database.begin() as connection:
             draft = broadcasts.write(connection, self.keyring, plan, self.an, now)
             sent = broadcasts.submit(connection, self.keyring, draft.id, people or 1, self.limits, self.an, now)
             if sent.status == "waiting":
                 sent = broadcasts.approve(connection, self.keyring, sent.id, sent.digest, self.limits, self.binh, now)
-        self.expand(sent.id, now)
-        return self.now(sent.id)
+        return sent
 
     @property
     def terms(self) -> Terms:

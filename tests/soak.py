@@ -34,7 +34,8 @@ from tests.fakes.server import serving
 from tests.fakes.telegram import TOKEN, TelegramFake
 from tests.people import agree_to_news
 
-WORKERS = 3
+WORKERS = tuple(f"worker {number}" for number in range(3))
+PROCESSES = ("web", *WORKERS)
 FAULTS = {"429 1": 10, "500": 10, "hang": 8, "lost": 7, "refused": 5}  # in a thousand calls
 DOUBTFUL = ("500", "hang", "lost", "refused")  # of them leave nobody sure
 ANSWERED_WITHIN = 0.1  # seconds, where nothing goes wrong
@@ -60,6 +61,52 @@ class Plan:
 
 
 @dataclass
+class Processes:
+    """`banduong serve --only web` and workers of one house, by name."""
+
+    home: Path
+    url: str | None = None
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
+    died: int = 0  # of themselves
+
+    def __post_init__(self) -> None:
+        self.port = _free_port()
+
+    def configure(self, **bot: object) -> None:
+        ours = {"content": str(ROOT / "content"), "nlu": {"folder": str(ROOT / "nlu")}}
+        (self.home / "config.yml").write_text(json.dumps({"bot": {**ours, **bot}}), encoding="utf-8")
+        (self.home / "model").symlink_to(ROOT / "var" / "model")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        named = {"BANDUONG_DATABASE_URL": self.url} if self.url else {}
+        return {"BANDUONG_HOME": str(self.home), "BANDUONG_TELEGRAM_TOKEN": TOKEN, **named}
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            command = ["serve", "--only", "web", "--port", str(self.port)] if name == "web" else ["worker"]
+            self.started[name] = time.monotonic()
+            with (self.home / "log").open("ab") as log:
+                self.running[name] = subprocess.Popen(
+                    [sys.executable, "-W", "ignore", "-m", "bot.cli", "--config", str(self.home / "config.yml"), *command],
+                    cwd=ROOT, env={**os.environ, **self.environment}, stdout=log, stderr=log,
+                )  # fmt: skip
+
+    def kill(self, *names: str) -> None:
+        for name in names:
+            self.died += self.running[name].poll() is not None
+            self.running[name].kill()
+        for name in names:
+            self.running[name].wait()
+
+    @property
+    def mortal(self) -> list[str]:
+        """Those that may be killed now."""
+        return [name for name, at in self.started.items() if name != "web" or time.monotonic() - at > UP_FOR]
+
+
+@dataclass
 class Soak:
     """One run on one database."""
 
@@ -67,29 +114,23 @@ class Soak:
     home: Path
     url: str | None = None
     fake: TelegramFake = field(default_factory=lambda: TelegramFake(latency=0.02))
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    started: dict[str, float] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.plan.seed)
-        self.port = _free_port()
+        self.processes = Processes(self.home, self.url)
 
     def run(self) -> dict[str, object]:
         database = open_database(self.url or f"sqlite:///{self.home / 'banduong.db'}", self.home)
-        (self.home / "model").symlink_to(ROOT / "var" / "model")
         self._queue_news(database)
         self._plan_faults()
         with serving(self.fake.application()) as api:
-            self._write_config(api)
+            self.processes.configure(**self._settings(api))
             try:
-                for name in ("web", *(f"worker {number}" for number in range(WORKERS))):
-                    self._start(name)
+                self.processes.start(*PROCESSES)
                 kills = self._work(database)
             finally:
-                for process in self.running.values():
-                    process.kill()
-                    process.wait()
+                self.processes.kill(*self.processes.running)
         result = self._judge(database, kills)
         database.close()
         return result
@@ -115,28 +156,14 @@ class Soak:
         weights = [*FAULTS.values(), 1000 - sum(FAULTS.values())]
         self.fake.faults.extend(self.random.choices(kinds, weights, k=2 * self.plan.deliveries))
 
-    def _write_config(self, api: str) -> None:
-        bot = {
-            "content": str(ROOT / "content"),
-            "nlu": {"folder": str(ROOT / "nlu")},
+    def _settings(self, api: str) -> dict[str, object]:
+        webhook = f"http://127.0.0.1:{self.processes.port}"
+        return {
             "delivery": {"lease_seconds": LEASE},
-            "telegram": {"api": api, "webhook": f"http://127.0.0.1:{self.port}", "per_second": self.plan.per_second},
+            "telegram": {"api": api, "webhook": webhook, "per_second": self.plan.per_second},
         }
-        (self.home / "config.yml").write_text(json.dumps({"bot": bot}), encoding="utf-8")
 
     # -- while ---------------------------------------------------------------------------------------------------------
-
-    def _start(self, name: str) -> None:
-        command = ["serve", "--only", "web", "--port", str(self.port)] if name == "web" else ["worker"]
-        environment = {**os.environ, "BANDUONG_HOME": str(self.home), "BANDUONG_TELEGRAM_TOKEN": TOKEN}
-        if self.url:
-            environment["BANDUONG_DATABASE_URL"] = self.url
-        self.started[name] = time.monotonic()
-        with (self.home / "log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "bot.cli", "--config", str(self.home / "config.yml"), *command],
-                cwd=ROOT, env=environment, stdout=log, stderr=log,
-            )  # fmt: skip
 
     def _work(self, database: Database) -> int:
         """People write, and processes die, until everything is done; how many died."""
@@ -146,26 +173,14 @@ class Soak:
         while time.monotonic() < until:
             time.sleep(self.random.uniform(*BETWEEN_KILLS))
             if kills < self.plan.kills:
-                name = self.random.choice([name for name, at in self.started.items() if _may_die(name, at)])
-                self.running[name].kill()
-                self.running[name].wait()
-                self._note_in_flight(database)
-                self._start(name)
+                name = self.random.choice(self.processes.mortal)
+                self.processes.kill(name)
+                self.in_flight |= in_flight(database)
+                self.processes.start(name)
                 kills += 1
             elif not writing.is_alive() and not _unfinished(database):
                 return kills
         raise TimeoutError(f"not done after {self.plan.patience:.0f} s: {_states(database)}")
-
-    def _note_in_flight(self, database: Database) -> None:
-        """What stood on disk as being sent when a process died, and nobody finished since."""
-        killed_at = dt.datetime.now(dt.UTC)
-        time.sleep(ANSWERED_WITHIN)
-        marked_before = killed_at + dt.timedelta(seconds=LEASE)
-        rows = select(tables.outbox.c.id).where(
-            tables.outbox.c.status == "sending", tables.outbox.c.lease_until < marked_before
-        )
-        with database.begin() as connection:
-            self.in_flight |= set(connection.execute(rows).scalars())
 
     def _write(self) -> None:
         """Each person writes once; Telegram posts until it is answered with 200."""
@@ -206,8 +221,16 @@ class Soak:
         }
 
 
-def _may_die(name: str, started: float) -> bool:
-    return name != "web" or time.monotonic() - started > UP_FOR
+def in_flight(database: Database) -> set[str]:
+    """What stood on disk as being sent when a process just died, and nobody finishes now."""
+    killed_at = dt.datetime.now(dt.UTC)
+    time.sleep(ANSWERED_WITHIN)
+    marked_before = killed_at + dt.timedelta(seconds=LEASE)
+    rows = select(tables.outbox.c.id).where(
+        tables.outbox.c.status == "sending", tables.outbox.c.lease_until < marked_before
+    )
+    with database.begin() as connection:
+        return set(connection.execute(rows).scalars())
 
 
 def _opened(database: Database, row: object) -> tuple[int, str]:

@@ -134,7 +134,7 @@ class TelegramFake:
         if self.latency:
             await asyncio.sleep(self.latency)
         chat = int(given["chat_id"])
-        fault = self._next_fault()
+        fault = self._next_fault(given)
         if refused := self._refusal(chat, given, fault):
             return refused
         sent = self._accept(chat, given)
@@ -145,7 +145,7 @@ class TelegramFake:
         result = {**self.message(chat, text=sent.text), "from": BOT, "message_id": sent.message_id}
         return _ok(result)
 
-    def _next_fault(self) -> str | None:
+    def _next_fault(self, _given: Json) -> str | None:
         with self._lock:
             fault = self.faults.popleft() if self.faults else None
             self.met[fault or ""] += 1
