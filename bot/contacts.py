@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, insert, or_, select, update
 
 from bot.messages import Address
 from bot.store.crypto import Keyring
@@ -125,7 +125,7 @@ def set_silent(connection: Connection, ids: Sequence[str], since: dt.datetime) -
 
 
 def set_helped(connection: Connection, ids: Sequence[str], at: dt.datetime) -> None:
-    """S-09: there is a case; news is sent again only after a new yes."""
+    """S-09: there is a case, or danger was told; news is sent again only after a new yes."""
     connection.execute(update(addresses).where(addresses.c.id.in_(ids)).values(helped_at=at))
 
 
@@ -208,6 +208,23 @@ def withdraw_help(connection: Connection, keyring: Keyring, address_id: str, wor
     )
     for purpose in set(connection.execute(given).scalars()):
         withdraw_consent(connection, keyring, address_id, purpose, words, now)
+
+
+def standing_yes(of: Any = addresses) -> tuple[ColumnElement[bool], ...]:
+    """Of rows of consents: a yes to news that was not taken back, and after a case, or a word of danger, was given anew (S-09)."""
+    return (
+        consents.c.address_id == of.c.id,
+        consents.c.purpose == "alerts",
+        consents.c.basis == "consent",
+        consents.c.withdrawn_at.is_(None),
+        or_(of.c.helped_at.is_(None), consents.c.given_at > of.c.helped_at),
+    )
+
+
+def get_news(connection: Connection, ids: Sequence[str]) -> bool:
+    """Whether news goes to any of these addresses."""
+    wanted = select(addresses.c.id).where(addresses.c.id.in_(ids), exists().where(*standing_yes()))
+    return connection.execute(wanted.limit(1)).first() is not None
 
 
 def has_consented(connection: Connection, contact: Contact, purpose: str) -> bool:

@@ -150,8 +150,9 @@ class Processor:
         opted_out = any(isinstance(event, OptedOut) for event in turn.events)
         if not contact.new:
             progress.note_answer(connection, contact.id, "opted_out" if opted_out else reading.kind, now)
-        if turn.conversation.form in ("report", "emergency"):
-            contacts.set_helped(connection, links.addresses_of(connection, contact), now)
+        own = links.addresses_of(connection, contact)
+        if turn.conversation.form in ("report", "emergency") and contacts.get_news(connection, own):
+            contacts.set_helped(connection, own, now)
 
     def _repeat_note(self, turn: Turn, address: Address) -> str:
         note = self._policy.repeat_note(turn.conversation)

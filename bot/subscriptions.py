@@ -10,9 +10,9 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, exists, func, select
 
-from bot.contacts import Contact
+from bot.contacts import Contact, standing_yes
 from bot.messages import ALL, Address
 from bot.store.crypto import Keyring
 from bot.store.database import insert_of, utc
@@ -22,11 +22,6 @@ Source = Literal["conversation", "paper"]
 VIETNAM_OFFSET = 420  # minutes
 _TAG = 32  # figures of the digest
 _NEAR = 180  # minutes between clocks for which one offset serves
-STANDING = (  # S-09: a yes that was not taken back, and given after the last case
-    consents.c.purpose == "alerts",
-    consents.c.withdrawn_at.is_(None),
-    or_(addresses.c.helped_at.is_(None), consents.c.given_at > addresses.c.helped_at),
-)
 
 
 def tag(keyring: Keyring, kind: Literal["province", "interest"], code: str) -> str:
@@ -77,9 +72,7 @@ def write_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 
 def counts(connection: Connection) -> Sequence[Row[Any]]:
     """(channel, province tag, how many) of those whose yes holds."""
-    holds = (
-        select(consents.c.id).where(consents.c.address_id == addresses.c.id, *STANDING).correlate(addresses).exists()
-    )
+    holds = exists().where(*standing_yes()).correlate(addresses)
     return connection.execute(
         select(addresses.c.channel, subscriptions.c.province, func.count().label("people"))
         .join_from(subscriptions, addresses)
@@ -92,7 +85,7 @@ def _joined_at(connection: Connection, contact: Contact) -> dt.datetime | None:
     query = (
         select(func.min(consents.c.given_at))
         .join_from(consents, addresses)
-        .where(addresses.c.id == contact.id, *STANDING)
+        .where(addresses.c.id == contact.id, *standing_yes())
     )
     first = connection.execute(query).scalar()
     return utc(first) if first else None

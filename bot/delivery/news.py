@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, literal_column, or_, select
 
+from bot import contacts
 from bot.messages import Lane
 from bot.store import tables as t
 
@@ -46,17 +47,7 @@ def next_opening(now: dt.datetime, offset: int = VIETNAM_OFFSET) -> dt.datetime 
 
 def wants(addresses: Any) -> ColumnElement[bool]:
     """S-09: a yes to news that still holds, and after a case a new one."""
-    return (
-        exists()
-        .where(
-            t.consents.c.address_id == addresses.c.id,
-            t.consents.c.purpose == "alerts",
-            t.consents.c.basis == "consent",
-            t.consents.c.withdrawn_at.is_(None),
-            or_(addresses.c.helped_at.is_(None), t.consents.c.given_at > addresses.c.helped_at),
-        )
-        .correlate(addresses)
-    )
+    return exists().where(*contacts.standing_yes(addresses)).correlate(addresses)
 
 
 def left_out(addresses: Any) -> ColumnElement[str | None]:

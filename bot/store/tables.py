@@ -60,7 +60,9 @@ addresses = Table(
     Column("unreachable_since", Moment),  # the provider says that nothing can reach it
     Column("leaving_since", Moment),  # forgotten, but for the word that says so
     Column("person", Id, index=True),  # the same for the addresses that one person has linked; most have none
-    Column("helped_at", Moment),  # S-09: when a case was last opened; no news after it without a new yes
+    Column(
+        "helped_at", Moment
+    ),  # S-09: when a case was last opened, or a subscriber told of danger; no news after it without a new yes
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("channel", "lookup", name="uq_addresses_channel_lookup"),
     Index("ix_addresses_leaving", "leaving_since", **_where("leaving_since IS NOT NULL")),
