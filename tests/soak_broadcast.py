@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import and_, insert, select
+from sqlalchemy import insert, select
 
 from bot.app import App
 from bot.config import load_config
@@ -74,7 +74,7 @@ class Plan:
     @property
     def per_second(self) -> float:
         """So that there is something to send as long as there is somebody to kill."""
-        return max(20.0, self.people / sum(self.waits))
+        return max(20.0, self.people / (1.2 * sum(self.waits)))
 
 
 @dataclass
@@ -173,12 +173,23 @@ class BroadcastSoak:
                 pause = self._pause()
                 self._until(lambda: self.office.now(self.sent.id).status == "done")
                 self.ended_at = time.monotonic()
-                self._until(lambda: set(self.posted) <= {sent.chat for sent in self.fake.sent})
             finally:
                 self.over.set()
-                for one in others:
-                    one.result()
+        for one in others:
+            one.result()
+        self._until(lambda: not self._unanswered())
         return pause
+
+    def _unanswered(self) -> set[int]:
+        """Who wrote, and neither heard from us nor is told as uncertain: their answer was on its way when its worker died."""
+        silent = self.posted.keys() - {sent.chat for sent in self.fake.sent}
+        doubtful = (
+            select(t.addresses)
+            .join(t.outbox, t.outbox.c.address_id == t.addresses.c.id)
+            .where(t.outbox.c.broadcast_id.is_(None), t.outbox.c.status == "uncertain")
+        )
+        with self.database.begin() as connection:
+            return silent - {_chat(self.database.keyring, row) for row in connection.execute(doubtful)}
 
     def _share_sent(self) -> float:
         return len(self.fake.sent) / self.plan.people
@@ -315,17 +326,17 @@ class BroadcastSoak:
 
     def _book(self) -> dict[int, str]:
         """chat -> what stands of the message, or why there is none."""
-        own = and_(t.outbox.c.address_id == t.recipients.c.address_id, t.outbox.c.broadcast_id == self.sent.id)
-        rows = (
-            select(t.addresses, t.outbox.c.status, t.recipients.c.reason)
+        messages = select(t.outbox.c.address_id, t.outbox.c.status).where(t.outbox.c.broadcast_id == self.sent.id)
+        people = (
+            select(t.addresses, t.recipients.c.reason)
             .join(t.recipients, t.recipients.c.address_id == t.addresses.c.id)
-            .outerjoin(t.outbox, own)
             .where(t.recipients.c.broadcast_id == self.sent.id)
         )
         with self.database.begin() as connection:
+            status = {row.address_id: row.status for row in connection.execute(messages)}
             return {
-                _chat(self.database.keyring, row): row.status or row.reason or "waiting"
-                for row in connection.execute(rows)
+                _chat(self.database.keyring, row): status.get(row.id) or row.reason or "waiting"
+                for row in connection.execute(people)
             }
 
     def _answers(self) -> dict[str, object]:
@@ -337,7 +348,8 @@ class BroadcastSoak:
         quiet = [times_of for times_of in times if times_of[1] < self.began_at]
         calm = [times_of for times_of in times if times_of[0] > self.began_at and self._is_calm(*times_of)]
         return {
-            "unanswered": len(self.posted) - len(times),
+            "unanswered": len(self._unanswered()),
+            "doubtful_replies": len(self.posted) - len(times),
             "slowest_reply_ms": _milliseconds(times)[-1],
             **_figures("quiet", _milliseconds(quiet)),
             **_figures("calm", _milliseconds(calm)),
