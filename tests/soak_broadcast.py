@@ -211,7 +211,7 @@ class BroadcastSoak:
             time.sleep(0.005)
 
     def _kill_some(self, names: Sequence[str]) -> None:
-        self.memory = max(self.memory, *(self._memory(name) for name in names))
+        self.memory = max(self.memory, *map(self._memory, names))
         self.processes.kill(*names)
         self.killed_at.append(time.monotonic())
         self.in_flight |= in_flight(self.database)
