@@ -272,6 +272,7 @@ def _walked(site: str) -> Iterator[Street]:
     """What a page complains of while it is photographed is the camera's own style."""
     with street(site) as walked:
         yield walked
+        walked.close()  # what was said last is heard
         walked.complaints.clear()
 
 
