@@ -118,11 +118,13 @@ class Office:
         with self.house.database.begin() as connection:
             return feed.feed(connection, self.keyring, self.terms, channel, per_second, now)
 
-    def deliver(self, now: dt.datetime, channel: str = "telegram", *, rounds: int = 3) -> list[str]:
+    def deliver(
+        self, now: dt.datetime, channel: str = "telegram", *, rounds: int = 3, per_second: float = 100.0
+    ) -> list[str]:
         """Everything that may leave by this channel now; the identifiers that got something."""
         before = len(self.took)
         for _ in range(rounds):
-            self.feed(now, channel)
+            self.feed(now, channel, per_second)
             self._empty(now, channel)
         return [identifier for _, _, identifier, _ in self.took[before:]]
 

@@ -1,8 +1,10 @@
-"""The pictures of the operators' handbook, taken anew from the real pages: `python -m tests.pictures`. Every case in them is made up."""
+"""The pictures of the handbooks, taken anew from the real pages: `python -m tests.pictures`, or with the name of one handbook after it.
+Every person and case in them is made up."""
 
 import datetime as dt
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -10,10 +12,20 @@ from pathlib import Path
 from PIL import Image
 
 from bot.app import App
+from bot.channels.base import SendError
 from bot.messages import Address, InboundMessage
+from bot.outreach import broadcasts, schedule, tallies
+from bot.outreach.audience import Audience
+from bot.outreach.broadcasts import Plan
+from bot.outreach.schedule import Repetition
+from bot.outreach.terms import Terms
+from bot.outreach.words import Words, from_template
+from bot.store import tables as t
+from bot.testing import FakeClock
 from bot.understanding.training import load_or_train
 from bot.web.pages import create_site
-from tests.colleagues import join
+from tests.broadcasting import NOON, Office, a_subscriber
+from tests.colleagues import Colleague, join
 from tests.conftest import ROOT, _house
 from tests.console_pages import words
 from tests.console_site import served
@@ -38,11 +50,13 @@ CRY = "cuu em voi, em bi nhot o myanmar, ho giu giay to, khong cho ra ngoai"
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as home:
-        house = _house(Path(home), load_or_train(ROOT / "nlu", ROOT / "var" / "model", print))
-        for picture, name in _taken(house):
-            (FOLDER / f"{name}.png").write_bytes(picture)
-        house.database.close()
+    classifier = load_or_train(ROOT / "nlu", ROOT / "var" / "model", print)
+    for story in sys.argv[1:] or STORIES:
+        with tempfile.TemporaryDirectory() as home:
+            house = _house(Path(home), classifier)
+            for picture, name in STORIES[story](house):
+                (FOLDER / f"{name}.png").write_bytes(picture)
+            house.database.close()
 
 
 def small(picture: bytes) -> bytes:
@@ -56,7 +70,10 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _taken(house: App) -> Iterator[tuple[bytes, str]]:
+# -- the operators' handbook -------------------------------------------------------------------------------------------
+
+
+def _of_operators(house: App) -> Iterator[tuple[bytes, str]]:
     """Each picture as PNG, with its name; the story goes on from one to the next."""
     lan = join(house, "lan", name="Lan", now=_now())
     minh = join(house, "minh", "operator", "supervisor", "admin", name="Minh Tuấn", now=_now())
@@ -119,6 +136,125 @@ def _earlier_talks(house: App) -> None:
             house.processor.handle(InboundMessage(address, f"{who}-{number}", text, at))
 
 
+# -- the handbook of outreach ------------------------------------------------------------------------------------------
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+FILLED = {
+    "blank-place-vi": "Nghệ An",
+    "blank-job-vi": "bán vé số ở Thái Lan",
+    "blank-place-en": "Nghệ An",
+    "blank-job-en": "sell tickets in Thailand",
+}
+SOURCE = {"source_name": "Báo Dân trí", "source_url": "https://dantri.com.vn/made-up.htm", "source_date": "2026-11-20"}
+TIMES = {"until_day": "2026-11-26", "until_hour": "18:00", "budget": "100.000"}
+
+
+def _of_outreach(house: App) -> Iterator[tuple[bytes, str]]:
+    clock = FakeClock(NOON)
+    house.clock = clock
+    house.__dict__["alert_terms"] = Terms(house.library)
+    an, binh = (
+        join(house, login, "outreach", now=NOON, name=name)
+        for login, name in (("an.le", "Thu An"), ("binh.ho", "Thanh Bình"))
+    )
+    office = _an_office(house, an, binh)
+    with served(create_site(house)) as site, _walked(site) as walked:
+        yield from _in_the_office(office, clock, Console(walked, an, clock), Console(walked, binh, clock))
+
+
+def _in_the_office(office: Office, clock: FakeClock, an: Console, binh: Console) -> Iterator[tuple[bytes, str]]:
+    for one in (an, binh):
+        one.logs_in("alerts")
+    an.goes("alerts/new?template=offer_near_you")
+    _fill(an, {"places": "nghe an", **FILLED, **SOURCE, **TIMES})
+    an.sees("#alert-preview", "bán vé số ở Thái Lan")
+    an.page.evaluate("scrollTo(0, 0)")
+    yield _picture(an, "alert-write", height=780)
+    an.page.set_viewport_size({"width": PHONE, "height": 800})
+    an.page.locator(".as-it-leaves:has(.cost)").first.evaluate("one => one.scrollIntoView()")
+    yield _picture(an, "alert-phone", width=PHONE, height=640)
+    an.presses(an.page.locator("button.main[type=submit]").first)
+    reference = an.page.url.rsplit("/", 1)[1].split("?")[0]
+    an.presses(an.page.locator("form[action$=submit] button"))
+    binh.goes(f"alerts/{reference}")
+    yield _picture(binh, "alert-waiting", height=700)
+    binh.presses(binh.page.locator("form[action$=approve] button"))
+    clock.advance(dt.timedelta(minutes=6))
+    _run_half(office, clock, reference)
+    an.goes(f"alerts/{reference}")
+    yield _part(an, ".alert-desk .middle", "alert-running")
+    an.goes(f"alerts/{reference}/receipts")
+    yield _picture(an, "alert-receipts", height=520)
+    an.goes("alerts")
+    yield _picture(an, "alert-list", height=640)
+    binh.goes("alerts/schedules")
+    yield _picture(binh, "alert-schedules", height=640)
+
+
+def _an_office(house: App, an: Colleague, binh: Colleague) -> Office:
+    """With its subscribers, and with what was written before."""
+    office = Office(house)
+    office.an, office.binh = an.account.id, binh.account.id
+    with house.database.begin() as connection:
+        for number in range(310):
+            channel = "sms" if number % 3 == 0 else "telegram"
+            who = f"+8490{number:07}" if channel == "sms" else f"{number:06}"
+            a_subscriber(
+                connection, house, who, channel=channel, province="N40", language="en" if number % 12 == 1 else "vi"
+            )
+        gone = connection.execute(t.addresses.select().order_by(t.addresses.c.id).limit(40)).all()
+        for column, rows in (
+            ("leaving_since", gone[:16]),
+            ("unreachable_since", gone[16:30]),
+            ("silent_since", gone[30:]),
+        ):
+            ids = [row.id for row in rows]
+            connection.execute(t.addresses.update().where(t.addresses.c.id.in_(ids)).values({column: NOON - DAY}))
+        friends, licence = (_words_of(house, name) for name in ("friend_invites", "licence_first"))
+        everywhere, south = Audience(), Audience(provinces=("N40", "N42"))
+        broadcasts.write(connection, office.keyring, Plan(licence, south, NOON + 2 * DAY), office.an, NOON - 3 * HOUR)
+        urgent = Plan(_words_of(house, "false_departure_notice"), everywhere, NOON + DAY, 100_000, urgent=True)
+        drafted = broadcasts.write(connection, office.keyring, urgent, office.binh, NOON - HOUR)
+        broadcasts.submit(
+            connection, office.keyring, drafted.id, 270, house.alert_terms.limits, office.binh, NOON - HOUR / 2
+        )
+        lesson = Repetition(friends, everywhere, "30 8 * * 1", 10 * HOUR, NOON + 90 * DAY + 12 * HOUR, 300_000)
+        schedule.write(connection, office.keyring, lesson, office.an, NOON - 2 * HOUR)
+        older = Repetition(licence, south, "0 9 1 * *", 8 * HOUR, NOON + 200 * DAY + 12 * HOUR, 200_000)
+        known = schedule.write(connection, office.keyring, older, office.binh, NOON - 9 * DAY)
+        schedule.approve(connection, office.keyring, known.id, known.digest, office.an, NOON - 8 * DAY)
+    office.send(Plan(_words_of(house, "paid_tasks"), south, NOON - DAY, 200_000), NOON - 2 * DAY, people=270)
+    for channel in ("telegram", "sms"):
+        office.deliver(NOON - 2 * DAY + HOUR, channel, rounds=20)
+    return office
+
+
+def _words_of(house: App, template: str) -> Words:
+    return from_template(house.library.alerts[template], {})
+
+
+def _run_half(office: Office, clock: FakeClock, reference: str) -> None:
+    """Some got it, some cannot, of some nobody is certain, a few have answered; the others wait."""
+    with office.house.database.begin() as connection:
+        found = broadcasts.find(connection, office.keyring, reference)
+    assert found
+    office.expand(found.id, clock.now)
+    office.fails = {f"{number:06}": SendError("stopped", "403") for number in range(1, 310, 15)}
+    office.fails |= {f"{number:06}": SendError("uncertain", "timeout") for number in range(2, 310, 15)}
+    for channel in ("telegram", "sms"):
+        office.deliver(clock.now, channel, rounds=1, per_second=30)
+    with office.house.database.begin() as connection:
+        tallies.add(connection, found.id, {"came_back:question": 14, "came_back:offer": 12, "came_back:opted_out": 1})
+
+
+def _fill(one: Console, fields: dict[str, str]) -> None:
+    for name, text in fields.items():
+        one.page.fill(f"[name={name}]", text)
+
+
+# -- the camera --------------------------------------------------------------------------------------------------------
+
+
 def _picture(one: Console | Villager, name: str, width: int = DESK, height: int = 800) -> tuple[bytes, str]:
     one.page.set_viewport_size({"width": width, "height": height})
     one.page.wait_for_timeout(400)  # ms; for what scrolls and folds
@@ -136,8 +272,11 @@ def _walked(site: str) -> Iterator[Street]:
     """What a page complains of while it is photographed is the camera's own style."""
     with street(site) as walked:
         yield walked
+        walked.close()  # what was said last is heard
         walked.complaints.clear()
 
+
+STORIES: dict[str, Callable[[App], Iterator[tuple[bytes, str]]]] = {"operator": _of_operators, "outreach": _of_outreach}
 
 if __name__ == "__main__":
     main()

@@ -270,6 +270,22 @@ def test_receipts_are_masked_and_can_be_sifted(room: Room) -> None:
     assert room.an.get(f"{ALERTS}/{reference}/receipts?show=arrived&page=2").status_code == 200
 
 
+def test_s_09_a_receipt_tells_no_reason_of_ours(room: Room) -> None:
+    """Why a message of one person was held back is nobody's business; what a provider said of it is shown."""
+    room.people(12)
+    reference = room.send()
+    room.office.deliver(room.clock.now)
+    with room.house.database.begin() as connection:
+        first, second = (
+            connection.execute(select(t.outbox.c.id).where(t.outbox.c.broadcast_id.is_not(None))).scalars().all()[:2]
+        )
+        for one, status, error in ((first, "cancelled", "silent"), (second, "failed", "403")):
+            connection.execute(t.outbox.update().where(t.outbox.c.id == one).values(status=status, error=error))
+    page = _text(room.an.get(f"{ALERTS}/{reference}/receipts?show=failed"))
+    assert page.count("•••") == 2
+    assert ("silent" in page, TOLD["alert_failures"]["403"] in page) == (False, True)
+
+
 def test_a_table_computes_nothing(small_room: Room) -> None:
     """A name that begins like a formula is text in the report."""
     reference = small_room.write(title='=HYPERLINK("http://x.example")')

@@ -114,11 +114,12 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_every_picture_is_shown_and_small() -> None:
-    """What lies in docs/pictures stands in the handbook, is no larger than 60 KB and shows whoever cannot see it what it is about."""
-    shown = dict(re.findall(r"!\[([^\]]*)\]\(pictures/([^)]+)\)", _text(ROOT / "docs" / "operator.md")))
+    """What lies in docs/pictures stands in a handbook, is no larger than 60 KB and tells whoever cannot see it what it is about."""
+    handbooks = "".join(_text(ROOT / "docs" / name) for name in ("operator.md", "outreach.md"))
+    shown = re.findall(r"!\[([^\]]*)\]\(pictures/([^)]+)\)", handbooks)
     pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()}
-    assert set(shown.values()) == set(pictures)
-    assert all(shown)
+    assert {name for _, name in shown} == set(pictures)
+    assert all(told for told, _ in shown)
     assert max(pictures.values()) <= 60_000
 
 

@@ -21,6 +21,7 @@ from bot.web.console.security import Door
 ALERT = f"{ALERTS}/{{alert}}"
 AT_ONCE = 50  # rows of a page
 ENDED = ("done", "cancelled")
+FAILED = ("failed", "undelivered")  # whose codes a provider gave; a code of our own could tell of one person's case
 DONE = ("test", "saved")  # what a page may say that was done
 _SHOWN: Mapping[str, tuple[str, ...]] = {
     "all": (),
@@ -111,7 +112,8 @@ def _add_one(routes: APIRouter, desk: AlertDesk) -> None:
             return desk.refuse_alert(request, session, error.why, ALERTS)
         told = [
             {"masked": one.masked, "channel": one.channel, "status": _state(one.status), "at": one.at,
-             "why": report.failure(one.error, desk.house.library, shown.language) if one.error else None}
+             "why": report.failure(one.error, desk.house.library, shown.language)
+                    if one.error and one.status in FAILED else None}
             for one in rows[:AT_ONCE]
         ]  # fmt: skip
         return desk.door.page(
