@@ -147,11 +147,12 @@ class Processor:
         self, connection: Connection, contact: Contact, reading: Understanding, turn: Turn, now: dt.datetime
     ) -> None:
         """What came back after an alert; and who told of danger gets no news without a new yes, case or none (S-09)."""
-        opted_out = any(isinstance(event, OptedOut) for event in turn.events)
+        opted_in, opted_out = (any(isinstance(event, one) for event in turn.events) for one in (OptedIn, OptedOut))
         if not contact.new:
             progress.note_answer(connection, contact.id, "opted_out" if opted_out else reading.kind, now)
         own = links.addresses_of(connection, contact)
-        if turn.conversation.form in ("report", "emergency") and contacts.get_news(connection, own):
+        danger = turn.conversation.form in ("report", "emergency")
+        if danger and not opted_in and contacts.get_news(connection, own):
             contacts.set_helped(connection, own, now)
 
     def _repeat_note(self, turn: Turn, address: Address) -> str:
