@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import console, delivery, processes, webhook
+from bench import broadcasts, console, delivery, processes, webhook
 from bot.app import App
 from bot.config import load_config
 from bot.messages import Address, InboundMessage
@@ -39,10 +39,16 @@ BARS = {
     "sent by one worker, 20 ms peer": 300.0,
     "the same on PostgreSQL": 300.0,
     "memory of a worker": 80.0,
+    "expand 1,000,000 recipients, SQLite": 20.0,
+    "expand 1,000,000 recipients, PostgreSQL": 60.0,
     **{
         f"{what}, {where}": bar
         for where in ("SQLite", "PostgreSQL")
-        for what, bar in (("cry to an open console, p95", 1000.0), ("queue page of 10,000 cases, p95", 200.0))
+        for what, bar in (
+            ("cry to an open console, p95", 1000.0),
+            ("queue page of 10,000 cases, p95", 200.0),
+            ("memory meanwhile", 200.0),
+        )
     },
 }
 
@@ -58,6 +64,7 @@ def main() -> None:
             *webhook.measure(_trained()),
             *delivery.measure(),
             *console.measure(_trained()),
+            *broadcasts.measure(),
             *_machine(),
         ):
             bar = f"{BARS[name]:g} {unit}" if name in BARS else ""
