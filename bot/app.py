@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.channels.telegram import TelegramChannel
     from bot.conversation.policy import Policy
     from bot.conversation.risk import Risk
+    from bot.counting import Counting
     from bot.hotline.clocks import Clock
     from bot.hotline.webhook import CaseWebhook
     from bot.outreach.terms import Terms
@@ -28,12 +29,14 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.rehearsal import Rehearsal
     from bot.staff.entrance import Entrance
     from bot.staff.passwords import Cost, Passwords
+    from bot.trends.counters import TrendStore
     from bot.understanding.classifier import EmbeddedClassifier
     from bot.understanding.interpreter import Interpreter
     from bot.understanding.readers import Readers
     from bot.understanding.reading import Understanding
 
 MODEL_FOLDER = "model"
+TREND_KEYS = "trend-keys"
 SMS_GATE = "://api.sms-gate.app/"  # the makers' own server; one of our own may stand in Viet Nam
 REPORTING_POLICY = "policy/reporting.yml"
 
@@ -128,11 +131,14 @@ class App:
         """What has outlived its purpose, by the periods of config.yml; how much of each."""
         from bot.retention import purge
 
-        bot = self.config.bot
+        bot, now = self.config.bot, self.clock()
+        idle = dt.timedelta(minutes=bot.conversation.idle_minutes)
+        if self.counting:
+            self.counting.look(now - idle, now)
         return purge(
             self.database,
-            self.clock(),
-            dt.timedelta(minutes=bot.conversation.idle_minutes),
+            now,
+            idle,
             dt.timedelta(days=bot.hotline.keep_cases_days),
             dt.timedelta(hours=bot.hotline.keep_words_hours),
         )
@@ -142,7 +148,32 @@ class App:
         from bot.processor import Processor
 
         life = dt.timedelta(minutes=self.config.bot.conversation.idle_minutes)
-        return Processor(self.interpreter, self.policy, self.database, life)
+        return Processor(self.interpreter, self.policy, self.database, life, self.counting)
+
+    # -- trends --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def trends(self) -> "TrendStore":
+        """What is counted, and what was released; also where counting is off."""
+        from bot.store.trend_database import TrendDatabase, trend_url
+        from bot.trends.counters import TrendStore
+        from bot.trends.keys import PeriodKeys
+
+        config, trends = self.config, self.config.bot.trends
+        database = TrendDatabase(trend_url(config.database_url, config.home, config.trends_database_url))
+        folder = config.root / trends.keys if trends.keys else config.home / TREND_KEYS
+        return TrendStore(database, PeriodKeys(folder), self.library, trends.profile, quarterly=trends.quarter_tables)
+
+    @cached_property
+    def counting(self) -> "Counting | None":
+        """None where no trends are counted. Whoever counts must be able to release, or the counts would lie there for ever."""
+        if self.config.bot.trends.profile == "off":
+            return None
+        from bot.counting import Counting
+        from bot.trends.noise import refuse_without_noise
+
+        refuse_without_noise()
+        return Counting(self.database, self.trends)
 
     # -- staff ---------------------------------------------------------------------------------------------------------
 

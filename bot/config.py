@@ -16,6 +16,7 @@ from bot.hours import ALWAYS, Hours, read_week
 
 HOME_VARIABLE = "BANDUONG_HOME"
 DATABASE_VARIABLE = "BANDUONG_DATABASE_URL"
+TRENDS_VARIABLE = "BANDUONG_TRENDS_DATABASE_URL"
 
 
 class Section(BaseModel):
@@ -233,6 +234,19 @@ class OutreachConfig(Section):
         return self
 
 
+class TrendsConfig(Section):
+    """What is counted, and who sees what is released. docs/trends.md says what each profile promises."""
+
+    profile: Literal["off", "pilot", "standard"] = Field(
+        "off", description="a change takes effect with the next quarter"
+    )
+    quarter_tables: bool = Field(default=True, description="whether there are tables of a whole quarter")
+    public: bool = Field(default=False, description="whether everybody may see /trends; else analysts only")
+    keys: Path | None = Field(
+        None, description="the folder of the periods' keys, the same on every machine that takes messages; in no backup"
+    )
+
+
 class DeliveryConfig(Section):
     lease_seconds: float = Field(30, ge=3, le=300, description="after so long without a word a sender counts as lost")
 
@@ -248,6 +262,7 @@ class BotConfig(Section):
     telegram: TelegramConfig = TelegramConfig()
     sms: SmsConfig = SmsConfig()
     outreach: OutreachConfig = OutreachConfig()
+    trends: TrendsConfig = TrendsConfig()
     transfers: TransfersConfig = TransfersConfig()
 
     @property
@@ -279,6 +294,7 @@ class Config(BaseModel):
     home: Path
     database_url: str
     bot: BotConfig
+    trends_database_url: str | None = None
     secrets: Secrets = Secrets()
     nlu_pipeline: tuple[Any, ...] = ()
 
@@ -303,7 +319,10 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
         raise ConfigError("\n".join(_sentence(path, problem) for problem in error.errors())) from None
     url = environment.get(DATABASE_VARIABLE) or f"sqlite:///{home / 'banduong.db'}"
     given = {name: environment.get(f"BANDUONG_{name.upper()}") or None for name in Secrets.model_fields}
-    return Config(root=root, home=home, database_url=url, bot=section, secrets=Secrets.model_validate(given))
+    return Config(
+        root=root, home=home, database_url=url, trends_database_url=environment.get(TRENDS_VARIABLE) or None,
+        bot=section, secrets=Secrets.model_validate(given),
+    )  # fmt: skip
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -299,6 +299,66 @@ class Country(Entry):
     utc_offset: int | None = Field(default=None, ge=-720, le=840)
 
 
+class TrendName(Entry):
+    """One cell of a trend, as people read it."""
+
+    id: str = Field(pattern="^[a-z0-9_]{1,40}$")
+    title: Text
+
+
+class TrendTopic(TrendName):
+    """What kind of offer or report, and to where. All conditions that are given must hold; none given: it always fits.
+
+    `phrase`: as it stands in a sentence; `alert`: the template that fits when it rises.
+    """
+
+    phrase: Text
+    flags: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    alert: str | None = None
+
+
+class TrendSigns(TrendName):
+    """A group of red flags; none for talks without any."""
+
+    of: tuple[str, ...] = ()
+
+
+class TrendRegion(TrendName):
+    """Provinces that are counted together, each with the column and row of its square on the map."""
+
+    tiles: Mapping[str, tuple[int, int]]
+
+
+class TrendWords(Entry):
+    """The closed words of which trends are counted. The order is that of the cells."""
+
+    topics: tuple[TrendTopic, ...] = Field(min_length=1, max_length=12)
+    flags: tuple[TrendSigns, ...] = Field(min_length=1, max_length=10)
+    risks: tuple[TrendName, ...] = Field(min_length=4, max_length=4)
+    elsewhere: tuple[TrendName, ...] = Field(min_length=2, max_length=2)
+    regions: tuple[TrendRegion, ...] = Field(min_length=1, max_length=6)
+
+
+Grain = Literal["week", "month", "quarter"]
+
+
+class TrendTable(Entry):
+    """How often a table is released, and the privacy loss of one release."""
+
+    every: Grain
+    epsilon: float = Field(gt=0, le=1)
+
+
+class TrendRules(Entry):
+    """How much may ever be told of what is counted: profile -> table -> how."""
+
+    threshold: int = Field(ge=11)
+    closes_after_hours: int = Field(ge=1, le=48)
+    profiles: Mapping[str, Mapping[str, TrendTable]]
+
+
 class SignupSheet(Entry):
     """How a paper sign-up list is written down: column -> what its head may be, language -> what it may be called."""
 
@@ -402,6 +462,8 @@ class Library:
         self.replies = _by_id(reader.entries("console/replies.yml", "replies", PreparedReply))
         self.alerts: dict[str, Alert] = _by_id(reader.gathered("alerts/*.yml", "alerts", Alert))
         self.outreach = reader.whole("outreach.yml", OutreachWords)
+        self.trends = reader.whole("trends.yml", TrendWords)
+        self.trend_rules = reader.whole("policy/trends.yml", TrendRules)
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
         self.permissions = reader.whole("policy/permissions.yml", Permissions)

@@ -4,14 +4,18 @@ import datetime as dt
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from bot.contacts import Contact
 from bot.conversation.state import Conversation
 from bot.messages import Address
+from bot.observations import Observation
 from bot.store.crypto import Keyring
-from bot.store.tables import conversations
+from bot.store.database import utc
+from bot.store.tables import addresses, conversations
 
 MOST_DRAFTS = 10_000
 
@@ -43,13 +47,43 @@ def save(
         connection.execute(insert(conversations), {"address_id": contact.id, **values})
 
 
+@dataclass(frozen=True)
+class FinishedTalk:
+    """What a talk is counted as. `who`: by which the same person is known again within a period, a keyed digest; `at`: its last message."""
+
+    who: str
+    seen: Observation
+    at: dt.datetime
+
+
+def finished(connection: Connection, keyring: Keyring, before: dt.datetime) -> Iterator[FinishedTalk]:
+    """The talks that have been idle since `before` and had a check or a report in them."""
+    whose = select(conversations, addresses.c.channel, addresses.c.lookup).join_from(conversations, addresses)
+    for row in connection.execute(whose.where(conversations.c.updated_at < before)):
+        state = json.loads(keyring.open(row.sealed_state, _place_of(row.address_id)))
+        if seen := Conversation.from_json(state).seen:
+            yield FinishedTalk(f"{row.channel}|{row.lookup}", seen, utc(row.updated_at))
+
+
+def finished_of(keyring: Keyring, address: Address, talk: Conversation) -> FinishedTalk | None:
+    """The same of one person's talk that is over."""
+    if talk.seen is None or talk.updated_at is None:
+        return None
+    lookup = keyring.lookup(address.channel, address.identifier)
+    return FinishedTalk(f"{address.channel}|{lookup}", talk.seen, talk.updated_at)
+
+
 def purge_idle(connection: Connection, before: dt.datetime) -> int:
     """Forgets conversations that have been idle since `before`; how many."""
     return connection.execute(delete(conversations).where(conversations.c.updated_at < before)).rowcount
 
 
 def _place(contact: Contact) -> str:
-    return f"conversations|{contact.id}|sealed_state"
+    return _place_of(contact.id)
+
+
+def _place_of(address_id: str) -> str:
+    return f"conversations|{address_id}|sealed_state"
 
 
 class Drafts:

@@ -10,6 +10,7 @@ BanDuongError
 │   └── KeyringError   the keys are missing, unreadable or wrong
 ├── ChannelError       a provider does not answer or refuses us; `lasting` where waiting is no use
 ├── AddressInUseError  the port is taken
+├── TrendsError        trends cannot be counted or released
 ├── OutreachError      what was wanted of a broadcast cannot be done; `why` is a word that content/console knows
 ├── CaseError          what was wanted of a case cannot be done; `why` is a word that content/console knows
 └── UsageError         a command was called in a way it cannot work
@@ -58,6 +59,10 @@ class SchemaError(StoreError):
 
 class KeyringError(StoreError):
     exit_status = 2
+
+
+class TrendsError(BanDuongError):
+    pass
 
 
 class ChannelError(BanDuongError):

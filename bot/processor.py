@@ -5,7 +5,7 @@ import datetime as dt
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -33,6 +33,7 @@ from bot.conversation.events import (
 )
 from bot.conversation.policy import Policy
 from bot.conversation.state import Conversation, Facts, Mode, Turn
+from bot.conversations import FinishedTalk
 from bot.delivery import inbox, outbox
 from bot.delivery.render import Rendered, parts, render
 from bot.hotline import cases, exports, handing_on, relay
@@ -43,10 +44,21 @@ from bot.understanding.clues import clues_in
 from bot.understanding.reading import Understanding
 
 if TYPE_CHECKING:
+    from bot.counting import Counting
     from bot.understanding.interpreter import Interpreter
 
 
 ECHO = 16  # figures of the digest by which the same words are known again
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a turn left behind. `over`: the talk that had ended when this message came, where it is one that is counted."""
+
+    replies: tuple[OutboundMessage, ...]
+    draft: tuple[str, ...] = ()
+    erased: bool = False
+    over: FinishedTalk | None = None
 
 
 class Processor:
@@ -58,11 +70,13 @@ class Processor:
         policy: Policy,
         database: Database,
         draft_life: dt.timedelta = dt.timedelta(minutes=30),
+        counting: "Counting | None" = None,
     ) -> None:
         self._interpreter = interpreter
         self._policy = policy
         self._database = database
         self._drafts = conversations.Drafts(draft_life)
+        self._counting = counting
         self.arrivals = Arrivals()
 
     def handle(
@@ -75,11 +89,13 @@ class Processor:
         with self.arrivals.turn_of(place or self.arrivals.queue(message.address)):
             reading = self._interpreter.read(message.text)
             with self._database.begin() as connection:
-                replies, draft, erased = self._turn(connection, message, reading, pulled=pulled)
-            self._drafts.put(message.address, draft, message.received_at)
-            if erased:
+                done = self._turn(connection, message, reading, pulled=pulled)
+            self._drafts.put(message.address, done.draft, message.received_at)
+            if done.erased:
                 self._database.checkpoint()
-            return replies
+            if done.over and self._counting:
+                self._counting.count(done.over)
+            return done.replies
 
     def news(self, address: Address, now: dt.datetime) -> tuple[tuple[OutboundMessage, ...], bool]:
         """What waits for a person whose own program fetches it, and whether more may come: somebody on duty has their case."""
@@ -90,9 +106,7 @@ class Processor:
             waiting = outbox.collect(connection, self._database.keyring, contact, now)
             return waiting, cases.open_case_of(connection, self._database.keyring, contact) is not None
 
-    def _turn(
-        self, connection: Connection, message: InboundMessage, reading: Understanding, *, pulled: bool
-    ) -> tuple[tuple[OutboundMessage, ...], tuple[str, ...], bool]:
+    def _turn(self, connection: Connection, message: InboundMessage, reading: Understanding, *, pulled: bool) -> Done:
         keyring, now = self._database.keyring, message.received_at
         if before := inbox.earlier(connection, message):
             return self._repeated(connection, message, reading, before)
@@ -101,6 +115,7 @@ class Processor:
         inbox_id = inbox.receive(connection, message, contact)
         case = None if contact.new else self._case_of(connection, contact, message)
         known = None if contact.new else conversations.load(connection, keyring, contact)
+        over = known is not None and known.idle_for(now) >= self._policy.settings.idle
         conversation = replace(
             known or Conversation(),
             draft=draft,
@@ -122,7 +137,7 @@ class Processor:
             cases.erase_cases(connection, keyring, contact, now)
             if pulled:
                 contacts.forget(connection, keyring, contact, now)
-                return _unstored(contact, inbox_id, rendered), (), True
+                return Done(_unstored(contact, inbox_id, rendered), erased=True)
             contacts.forget_but_for_a_word(connection, keyring, contact, now)
         else:
             conversations.save(connection, keyring, contact, turn.conversation, now, begun=known is None)
@@ -141,7 +156,10 @@ class Processor:
             clear=clear,
             repeat_note=self._repeat_note(turn, message.address),
         )
-        return messages, turn.conversation.draft, erasing
+        finished = (
+            conversations.finished_of(keyring, message.address, known) if known and over and not erasing else None
+        )
+        return Done(messages, turn.conversation.draft, erasing, finished)
 
     def _note(
         self, connection: Connection, contact: Contact, reading: Understanding, turn: Turn, now: dt.datetime
@@ -190,7 +208,7 @@ class Processor:
 
     def _repeated(
         self, connection: Connection, message: InboundMessage, reading: Understanding, before: inbox.Earlier
-    ) -> tuple[tuple[OutboundMessage, ...], tuple[str, ...], bool]:
+    ) -> Done:
         """The same replies to the same person, and nothing to anybody else. An erasure is confirmed again, and not kept again."""
         draft = self._drafts.get(message.address, message.received_at)
         contact = contacts.find(connection, self._database.keyring, message.address)
@@ -199,10 +217,10 @@ class Processor:
             erasing = any(isinstance(event, ErasureRequested) for event in turn.events)
             rendered = _rendered(turn, message.address)
             nobody = Contact("", message.address)
-            return (_unstored(nobody, before.id, rendered) if erasing else ()), (), erasing
+            return Done(_unstored(nobody, before.id, rendered) if erasing else (), erased=erasing)
         if contact is None or contact.id != before.address_id:
-            return (), draft, False
-        return outbox.replies_to(connection, self._database.keyring, contact, before.id), draft, False
+            return Done((), draft)
+        return Done(outbox.replies_to(connection, self._database.keyring, contact, before.id), draft)
 
     def forget_drafts(self, now: dt.datetime) -> None:
         """Drops the words that have waited too long for a consent."""

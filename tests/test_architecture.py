@@ -22,7 +22,8 @@ DOORS: dict[str, set[str]] = {
     "content": {"errors", "letters"},
     "channels": {"errors", "letters", "messages"},
     "understanding": {"errors", "letters", "content"},
-    "conversation": {"errors", "letters", "messages", "hours", "content", "understanding"},
+    "observations": {"content"},
+    "conversation": {"errors", "letters", "messages", "hours", "content", "understanding", "observations"},
     "store": {"errors"},
     "config": {"errors", "hours", "content"},
     "audit": {"store"},
@@ -30,7 +31,9 @@ DOORS: dict[str, set[str]] = {
     "contacts": {"messages", "store"},
     "links": {"store", "contacts"},
     "subscriptions": {"messages", "store", "contacts"},
-    "conversations": {"messages", "conversation", "store", "contacts"},
+    "conversations": {"messages", "conversation", "observations", "store", "contacts"},
+    "trends": {"errors", "messages", "content", "observations", "store"},  # never contacts: nothing of it is about a person
+    "counting": {"errors", "conversations", "store", "trends"},
     "delivery": {"errors", "letters", "messages", "channels", "store", "contacts"},
     "hotline": {
         "errors", "letters", "messages", "hours", "content", "channels", "understanding", "conversation",
@@ -51,7 +54,7 @@ DOORS: dict[str, set[str]] = {
     "incident": {"messages", "content", "store", "audit"},
     "processor": {
         "errors", "messages", "channels", "understanding", "conversation",
-        "store", "contacts", "links", "subscriptions", "conversations", "delivery", "hotline", "outreach",
+        "store", "contacts", "links", "subscriptions", "conversations", "delivery", "hotline", "outreach", "counting",
     },
 }  # fmt: skip
 ON_TOP = {"announcing", "app", "rehearsal", "service", "sms_providers", "testing", "web", "cli"}

@@ -319,7 +319,7 @@ def test_a_database_with_a_case_is_brought_up_to_date(
 ) -> None:
     """From the version before, with rows that refer to one another: nothing is lost, and what is new is filled in."""
     url = request.getfixturevalue("postgres_database") if kind == "postgres" else f"sqlite:///{tmp_path / 'old.db'}"
-    engine, keyring = store._engine(url), create_keyring(tmp_path / "keyring.json")
+    engine, keyring = store.engine_of(url), create_keyring(tmp_path / "keyring.json")
     config = Config()
     config.set_main_option("script_location", str(store._MIGRATIONS))
     with engine.begin() as connection:

@@ -22,6 +22,7 @@ from bot.conversation.events import (
     OptedOut,
     Silenced,
 )
+from bot.conversation.observing import seen_in
 from bot.conversation.replies import Speaker, joined
 from bot.conversation.state import Conversation, Mode, Slots, Turn
 from bot.messages import VIETNAM, InboundMessage, Reply
@@ -69,7 +70,8 @@ class Policy:
         turn = next(turn for step in STEPS if (turn := step(desk)) is not None)
         turn = introduced(reminded(turn, conversation, desk), conversation, self._library)
         turn = limits.without_end(turn, desk)
-        return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at))
+        seen = seen_in(turn, conversation, desk)
+        return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at, seen=seen))
 
     def may_ask_for_code(self, text: str) -> bool:
         """Whether `respond` will want a code that may be given out."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from bot.conversation.events import Event
 from bot.messages import Reply
+from bot.observations import Observation
 
 Safety = Literal["unasked", "asked", "safe", "watched"]
 
@@ -87,6 +88,7 @@ class Conversation:
     updated_at: dt.datetime | None = None
     draft: tuple[str, ...] = ()
     facts: Facts = Facts()
+    seen: Observation | None = None  # what the talk will be counted as, once it is over
 
     def idle_for(self, now: dt.datetime) -> dt.timedelta:
         return now - self.updated_at if self.updated_at else dt.timedelta(0)
@@ -132,6 +134,7 @@ class Conversation:
             hushed=data.get("hushed", False),
             turns=data["turns"],
             updated_at=dt.datetime.fromisoformat(data["updated_at"]) if data["updated_at"] else None,
+            seen=Observation(**data["seen"]) if data.get("seen") else None,
         )
 
 

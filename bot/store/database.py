@@ -85,7 +85,7 @@ class Database:
                 with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                     connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
             except DBAPIError as error:  # the work itself is committed; the next checkpoint empties the log
-                log.warning("the write-ahead log could not be emptied: %s", _explain(error))
+                log.warning("the write-ahead log could not be emptied: %s", explain(error))
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
         """Meanwhile nobody else on this machine has this house open. StoreError where somebody has."""
@@ -100,7 +100,7 @@ class Database:
 def open_database(url: str, home: Path) -> Database:
     """Opens (and on first use creates) the database, brings it to this version, and proves the keys."""
     _prepare_home(home)
-    engine = _engine(url)
+    engine = engine_of(url)
     presence = Presence(home)  # before the keys are read: afterwards none of them is taken away
     try:
         path = home / "keyring.json"
@@ -110,7 +110,7 @@ def open_database(url: str, home: Path) -> Database:
         engine.dispose()
         presence.close()
         if isinstance(error, DBAPIError):
-            raise StoreError(_explain(error)) from None
+            raise StoreError(explain(error)) from None
         if isinstance(error, SQLAlchemyError):
             raise StoreError(f"The database cannot be used ({error.__class__.__name__}).") from None
         raise
@@ -214,15 +214,18 @@ def _rebuilding(engine: Engine) -> Iterator[Connection]:
 # -- engine ------------------------------------------------------------------------------------------------------------
 
 
-def _engine(url: str) -> Engine:
+def engine_of(url: str, search_path: str | None = None) -> Engine:
+    """`search_path`: the schema of a PostgreSQL server in which our tables are; a file has none."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(create_engine(parsed, connect_args={"timeout": 30}))
-        # compiling a statement takes longer than any of ours
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"options": "-c jit=off"})
+        options = "-c jit=off"  # compiling a statement takes longer than any of ours
+        if search_path:
+            options += f" -c search_path={search_path}"
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"options": options})
     except (SQLAlchemyError, NoSuchModuleError, ModuleNotFoundError, ValueError):
         raise StoreError(
             "The database address cannot be used: give sqlite:///FILE or postgresql://USER@HOST/NAME."
@@ -290,12 +293,12 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(_explain(error)) from None
+        raise StoreError(explain(error)) from None
     except PoolTimeoutError:
         raise StoreError("The database has more to do than it can: try again in a moment.") from None
 
 
-def _explain(error: DBAPIError) -> str:
+def explain(error: DBAPIError) -> str:
     """A driver's error in a sentence, without any value of a statement."""
     reason = str(error.orig).lower()
     if "full" in reason or "no space" in reason:
