@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import broadcasts, console, delivery, processes, webhook
+from bench import broadcasts, console, delivery, processes, trends, webhook
 from bot.app import App
 from bot.config import load_config
 from bot.messages import Address, InboundMessage
@@ -25,6 +25,7 @@ from bot.messages import Address, InboundMessage
 ROOT = Path(__file__).parent.parent
 RUNS = 5
 STARTS = 5
+TALKS = 5_000  # of a year; python -m bench.trends takes fifty thousand
 PORT = 8765
 ADDRESS = f"http://127.0.0.1:{PORT}"
 MACHINE_STEPS = 1_000_000
@@ -39,6 +40,8 @@ BARS = {
     "sent by one worker, 20 ms peer": 300.0,
     "the same on PostgreSQL": 300.0,
     "memory of a worker": 80.0,
+    "counting one person, SQLite": 3.0,
+    "counting one person, PostgreSQL": 3.0,
     "expand 1,000,000 recipients, SQLite": 20.0,
     "expand 1,000,000 recipients, PostgreSQL": 60.0,
     **{
@@ -65,6 +68,7 @@ def main() -> None:
             *delivery.measure(),
             *console.measure(_trained()),
             *broadcasts.measure(),
+            *trends.measure(TALKS),
             *_machine(),
         ):
             bar = f"{BARS[name]:g} {unit}" if name in BARS else ""

@@ -34,7 +34,7 @@ class Counting:
             with self._database.read() as connection:
                 over = list(conversations.finished(connection, self._database.keyring, before))
             for talk in over:
-                self._trends.count(talk.who, talk.seen, talk.at)
+                self.count(talk)
             for period in close_due(self._trends, now):
                 log.info("trends of %s are released", period.name)
         except BanDuongError as error:

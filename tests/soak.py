@@ -28,6 +28,7 @@ from bot.delivery.render import Rendered
 from bot.messages import Address, Lane
 from bot.store import tables
 from bot.store.database import Database, new_id, open_database
+from bot.understanding.training import load_or_train
 from tests import postgres
 from tests.conftest import ROOT
 from tests.fakes.server import serving
@@ -76,6 +77,7 @@ class Processes:
     def configure(self, **bot: object) -> None:
         ours = {"content": str(ROOT / "content"), "nlu": {"folder": str(ROOT / "nlu")}}
         (self.home / "config.yml").write_text(json.dumps({"bot": {**ours, **bot}}), encoding="utf-8")
+        load_or_train(ROOT / "nlu", ROOT / "var" / "model", _tell)  # once for all processes
         (self.home / "model").symlink_to(ROOT / "var" / "model")
 
     @property
@@ -253,6 +255,10 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def _tell(progress: str) -> None:
+    sys.stderr.write(f"{progress}\n")
 
 
 def main() -> None:

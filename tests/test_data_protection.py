@@ -23,7 +23,7 @@ from bot.config import BotConfig, Secrets
 from bot.content import load_yaml
 from bot.errors import ConfigError, KeyringError
 from bot.hotline import handing_on, keys, reach, webhook, work
-from bot.store import boxes, tables
+from bot.store import boxes, tables, trend_tables
 from bot.store.boxes import open_with
 from bot.understanding.classifier import EmbeddedClassifier
 from bot.web.pages import create_site
@@ -108,6 +108,21 @@ def test_d_09_every_column_stands_in_the_inventory() -> None:
     }
     assert {about["category"] for _, about in columns()} == CATEGORIES
     assert [name for name, about in inventory().items() if not (about["purpose"] and about["retention"])] == []
+
+
+def test_d_09_every_column_of_trends_stands_in_the_inventory() -> None:
+    """And none of them is about a person, but for the ledger's tag."""
+    about = load_yaml(INVENTORY)["trends"]
+    assert {name: list(one["columns"]) for name, one in about.items()} == {
+        name: [column.name for column in table.c] for name, table in trend_tables.metadata.tables.items()
+    }
+    marked = {
+        (name, column)
+        for name, one in about.items()
+        for column, what in one["columns"].items()
+        if what["category"] != "none"
+    }
+    assert marked == {("ledger", "tag")}
 
 
 def test_d_09_no_sensitive_column_and_no_open_identifier_is_plain() -> None:
