@@ -1,7 +1,7 @@
 """An empirical audit of differential privacy, and the best thief that there can be.
 
 An audit looks for an event that is more likely with a person than without by more than e^epsilon allows. It is chosen on one half of the runs
-and judged on the other half by the bounds of Clopper and Pearson, so that a right mechanism is accused in less than one of a hundred thousand.
+and judged on the other half by the bounds of Clopper and Pearson, so that a right mechanism is accused in less than one of ten thousand.
 """
 
 import math

@@ -2,6 +2,7 @@
 
 import ast
 import datetime as dt
+import itertools
 import json
 import math
 import re
@@ -23,9 +24,10 @@ from bot.errors import StoreError
 from bot.observations import Observation
 from bot.store import tables, trend_tables
 from bot.store import trend_tables as t
-from bot.store.database import open_database
+from bot.store.database import insert_unless_there, open_database
 from bot.trends import counters
 from bot.trends.budget import half_width, statement
+from bot.trends.cells import Cells
 from bot.trends.counters import TrendStore
 from bot.trends.noise import laplace, noisy
 from bot.trends.periods import period_named, period_on, weeks_of
@@ -204,7 +206,7 @@ def test_t_03_a_lone_person_in_an_empty_province_cannot_be_told_from_nobody(epsi
 def test_t_03_no_field_is_finer_than_a_province() -> None:
     """34 provinces, abroad and not told; a word for a place below does not exist."""
     places = {province.code for province in library().provinces} | {"abroad", "unknown"}
-    assert {cell.split("/")[0] for cell in counters.Cells(library()).of["province_topic"]} == places
+    assert {cell.split("/")[0] for cell in Cells(library()).of["province_topic"]} == places
     assert len(places) == 36
 
 
@@ -294,10 +296,8 @@ def _neighbours(home: Path, who: Sequence[str], talks: Sequence[Observation]) ->
 
 
 def _without_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = counters.insert_unless_there
-
     def forgetful(connection: Any, table: Any, row: Any) -> bool:
-        return real(connection, table, row) or table is t.ledger
+        return insert_unless_there(connection, table, row) or table is t.ledger
 
     monkeypatch.setattr(counters, "insert_unless_there", forgetful)
 
@@ -596,8 +596,8 @@ def test_t_11_no_word_of_a_person_reaches_trends(told: str, sqlite_house: App, t
 
 def _next_moment(house: App) -> dt.datetime:
     """Each example an hour after the one before; all of them in one week."""
-    count = house.__dict__["examples"] = house.__dict__.get("examples", 0) + 1
-    return MONDAY + count * dt.timedelta(hours=1)
+    examples: Iterator[int] = house.__dict__.setdefault("examples", itertools.count(1))
+    return MONDAY + next(examples) * dt.timedelta(hours=1)
 
 
 def _files(home: Path) -> bytes:
