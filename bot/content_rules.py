@@ -5,7 +5,8 @@ Each rule yields `Problem`s that name file, entry and mend. Errors stop a releas
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -30,6 +31,8 @@ NEEDED_COMMANDS = frozenset(
 FILLED_IN = frozenset(
     "count flags why do where signs question case numbers title checked sources code opening days hours place".split()
 )
+
+TREND_TABLES = frozenset("risk topic province region_topic province_topic flag".split())
 
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 _SENTENCE = re.compile(r"[.!?:;\n]+")
@@ -409,6 +412,49 @@ def _needed(library: Library, today: dt.date) -> Iterator[Problem]:
             yield Problem("error", f"red_flags.yml: {flag.id}", f"'{flag.contradicted_by}' is no sign of signs.yml")
 
 
+def _trends(library: Library, today: dt.date) -> Iterator[Problem]:
+    """T-11: what is counted is closed and whole: everything falls into exactly one cell."""
+    words = library.trends
+    groups = [flag for group in words.flags for flag in group.of]
+    tiles = [(code, tuple(tile)) for region in words.regions for code, tile in region.tiles.items()]
+    places = [country for topic in words.topics if not topic.flags and not topic.signs for country in topic.countries]
+    yield from _each_once("flags", "red flag", groups, library.red_flags)
+    yield from _each_once("regions", "province", [code for code, _ in tiles], [one.code for one in library.provinces])
+    yield from _each_once("topics", "country", places, [*library.countries])
+    for tile, count in Counter(tile for _, tile in tiles).items():
+        if count > 1:
+            yield Problem("error", "trends.yml: regions", f"{count} provinces have the square {list(tile)}: move one")
+    for topic in words.topics:
+        unknown = [*(set(topic.flags) - set(library.red_flags)), *(set(topic.signs) - set(library.signs))]
+        unknown += [topic.alert] if topic.alert and topic.alert not in library.alerts else []
+        for name in sorted(unknown):
+            yield Problem("error", f"trends.yml: topics: {topic.id}", f"'{name}' is no red flag, sign or alert of ours")
+    if words.topics[-1].flags or words.topics[-1].signs or words.topics[-1].countries:
+        yield Problem("error", "trends.yml: topics", "the last one is for everything else and may have no condition")
+    if words.flags[-1].of:
+        yield Problem("error", "trends.yml: flags", "the last one is for talks without any sign and may have none")
+    for kind, entries, needed in (
+        ("risks", words.risks, {"high", "medium", "low", "none"}), ("elsewhere", words.elsewhere, {"abroad", "unknown"}),
+    ):  # fmt: skip
+        if {entry.id for entry in entries} != needed:
+            yield Problem("error", f"trends.yml: {kind}", f"must be {', '.join(sorted(needed))}")
+    for profile, tables in library.trend_rules.profiles.items():
+        for name in sorted(set(tables) - TREND_TABLES):
+            yield Problem("error", f"policy/trends.yml: {profile}", f"'{name}' is no table of trends")
+
+
+def _each_once(where: str, what: str, found: Sequence[str], known: Collection[str]) -> Iterator[Problem]:
+    """Every one of `known` stands there once, and nothing else."""
+    times = Counter(found)
+    for name in sorted({*times, *known}):
+        if name not in known:
+            yield Problem("error", f"trends.yml: {where}", f"'{name}' is no {what} of ours")
+        elif times[name] != 1:
+            yield Problem(
+                "error", f"trends.yml: {where}", f"the {what} '{name}' stands there {times[name]} times, not once"
+            )
+
+
 _ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (
     _targets,
     _placeholders,
@@ -421,6 +467,7 @@ _ENTRY_RULES: tuple[Callable[[Library, dt.date], Iterator[Problem]], ...] = (
     _interests,
     _around_alerts,
     _needed,
+    _trends,
 )
 
 

@@ -1,7 +1,9 @@
 """From talks that are over to trends: the only place that sees both, and lets nothing through but closed words."""
 
+import contextlib
 import datetime as dt
 import logging
+from collections.abc import Iterator
 
 from bot import conversations
 from bot.conversations import FinishedTalk
@@ -22,20 +24,26 @@ class Counting:
 
     def count(self, talk: FinishedTalk) -> None:
         """A talk is counted at the moment of its last message."""
-        try:
+        with _logged("a talk could not be counted"):
             self._trends.count(talk.who, talk.seen, talk.at)
-        except BanDuongError as error:
-            log.error("a talk could not be counted: %s", error)
 
     def look(self, before: dt.datetime, now: dt.datetime) -> None:
         """Counts the talks that have been idle since `before`, opens the periods of today, and closes those whose hour has come."""
-        try:
+        with _logged("periods of trends could not be opened"):
             self._trends.open_periods(now)
+        with _logged("talks could not be counted"):
             with self._database.read() as connection:
                 over = list(conversations.finished(connection, self._database.keyring, before))
             for talk in over:
                 self.count(talk)
-            for period in close_due(self._trends, now):
-                log.info("trends of %s are released", period.name)
-        except BanDuongError as error:
-            log.error("trends could not be looked after: %s", error)
+        with _logged("periods of trends could not be closed"):
+            close_due(self._trends, now)
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """One thing that goes wrong keeps none of the others."""
+    try:
+        yield
+    except BanDuongError as error:
+        log.error("%s: %s", what, error)

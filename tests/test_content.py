@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from bot.app import App
 from bot.channels.base import CAPABILITIES
-from bot.content import Library, load_yaml
-from bot.content_rules import check_content
+from bot.content import Library, TrendWords, load_yaml
+from bot.content_rules import TREND_TABLES, check_content
 from bot.conversation.answers import give_answer
 from bot.conversation.replies import Speaker
 from bot.conversation.state import Turn
 from bot.delivery.render import render
 from bot.letters import fold
 from bot.nlu_rules import check_nlu
+from bot.trends.cells import Cells
 from bot.understanding.nlu_data import KINDS
 from tests.conftest import ROOT, SHARED, TODAY
 
@@ -183,6 +185,73 @@ def test_a_rule_of_wording_can_fail(content: Path, change: Callable[[Path], None
     change(content)
     told_now = "\n".join(str(problem) for problem in check_content(Library(content), TODAY) if problem.level == "error")
     assert told in told_now
+
+
+def _spoil_what_is_counted(words: dict[str, Any]) -> None:
+    """Each of these mistakes once, none in the way of another."""
+    topics, groups, regions = words["topics"], words["flags"], words["regions"]
+    groups[3]["of"].remove("document_retention")
+    groups[4]["of"] += ["minor", "moon"]
+    groups[-1]["of"] = ["urgency"]
+    regions[0]["tiles"].pop("N04")
+    regions[0]["tiles"]["N08"] = [2, 2]
+    regions[1]["tiles"]["N12"] = [9, 9]
+    topics[5].update(countries=["CN", "JP"], alert="sun", signs=[])
+    topics[3]["signs"] = ["star"]
+    topics[-1]["countries"] = ["VN"]
+    words["risks"][0]["id"], words["elsewhere"][0]["id"] = "grave", "away"
+
+
+def test_t_11_the_rules_of_what_is_counted_can_fail(content: Path) -> None:
+    """Everything that a talk can show falls into exactly one cell, and what does not is told."""
+    _edit(content / "trends.yml", _spoil_what_is_counted)
+    commune = {"commune": {"every": "week", "epsilon": 0.1}}
+    _edit(content / "policy" / "trends.yml", lambda data: data["profiles"]["pilot"].update(commune))
+    problems = check_content(Library(content), TODAY)
+    assert sorted(str(problem) for problem in problems if problem.level == "error") == [
+        "policy/trends.yml: pilot: 'commune' is no table of trends",
+        "trends.yml: elsewhere: must be abroad, unknown",
+        "trends.yml: flags: 'moon' is no red flag of ours",
+        "trends.yml: flags: the last one is for talks without any sign and may have none",
+        "trends.yml: flags: the red flag 'document_retention' stands there 0 times, not once",
+        "trends.yml: flags: the red flag 'minor' stands there 2 times, not once",
+        "trends.yml: flags: the red flag 'urgency' stands there 2 times, not once",
+        "trends.yml: regions: 2 provinces have the square [2, 2]: move one",
+        "trends.yml: regions: the province 'N04' stands there 0 times, not once",
+        "trends.yml: regions: the province 'N12' stands there 2 times, not once",
+        "trends.yml: risks: must be high, low, medium, none",
+        "trends.yml: topics: china: 'sun' is no red flag, sign or alert of ours",
+        "trends.yml: topics: online_home: 'star' is no red flag, sign or alert of ours",
+        "trends.yml: topics: the country 'HK' stands there 0 times, not once",
+        "trends.yml: topics: the country 'JP' stands there 2 times, not once",
+        "trends.yml: topics: the country 'VN' stands there 2 times, not once",
+        "trends.yml: topics: the last one is for everything else and may have no condition",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("topics", {"id": "moon"}),
+        ("flags", {"id": "moon"}),
+        ("topics", {"id": "Lan 0912345678"}),
+        ("topics", {"commune": "Bao Lac"}),
+    ],
+    ids=["13 topics", "11 groups", "a name", "a field more"],
+)
+def test_t_11_more_than_the_closed_words_allow_is_refused(kind: str, more: dict[str, str]) -> None:
+    """At most twelve topics and ten groups of signs; their ids are plain words, and no field is added by the way."""
+    words = load_yaml(ROOT / "content" / "trends.yml")
+    TrendWords.model_validate(words)
+    new = {**words[kind][0], **more}
+    words[kind] = [new, *words[kind]] if more.get("id") == "moon" else [new, *words[kind][1:]]
+    with pytest.raises(ValidationError):
+        TrendWords.model_validate(words)
+
+
+def test_the_tables_that_the_rules_know_are_those_that_are_counted(library: Library) -> None:
+    """bot.content_rules names them by itself, since it may not look into the room of trends."""
+    assert set(Cells(library).of) == TREND_TABLES
 
 
 def test_s_32_a_question_of_a_form_fits_one_sms(library: Library) -> None:

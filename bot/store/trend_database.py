@@ -4,14 +4,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select, text
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy import Connection, Table, insert, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from bot.errors import SchemaError, StoreError
 from bot.store import trend_tables as t
 from bot.store.crypto import Keyring
-from bot.store.database import Database, engine_of, explain
+from bot.store.database import Database, engine_of, explain, prepare_home
 
 VERSION = "1"
 SCHEMA = "trends"
@@ -22,7 +22,9 @@ class TrendDatabase:
     """Opened and of the right version. It knows nothing of people, and the other database nothing of it."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+        self.engine = engine_of(url, search_path=SCHEMA)
+        if self.engine.dialect.name == "sqlite":
+            prepare_home(Path(self.engine.url.database or "").parent)
         self._database = Database(self.engine, Keyring({}, "", b""))
         try:
             with self.engine.begin() as connection:
@@ -67,10 +69,6 @@ def trend_url(database_url: str, home: Path, own: str | None = None) -> str:
     return f"sqlite:///{home / FILE}"
 
 
-def _engine(url: str) -> Engine:
-    return engine_of(url, search_path=SCHEMA)
-
-
 def _prepare(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(724631)"))  # two processes that start at once
@@ -80,19 +78,25 @@ def _prepare(connection: Connection) -> None:
     if not connection.dialect.has_table(connection, t.about.name):
         t.metadata.create_all(connection)
         for table in t.KEPT:
-            _set_in_stone(connection, table.name)
+            _set_in_stone(connection, table)
         connection.execute(insert(t.about).values(name="version", value=VERSION))
     found = connection.execute(select(t.about.c.value).where(t.about.c.name == "version")).scalar()
     if found != VERSION:
         raise SchemaError("The trends' database was made by another version of Bạn Đường: use that version.")
 
 
-def _set_in_stone(connection: Connection, table: str) -> None:
+def _set_in_stone(connection: Connection, table: Table) -> None:
     if connection.dialect.name == "sqlite":
-        for change in ("UPDATE", "DELETE"):
+        same = " AND ".join(f"{column.name} = NEW.{column.name}" for column in table.primary_key)
+        there = f"EXISTS (SELECT 1 FROM {table.name} WHERE {same})"  # noqa: S608 - names of our own
+        for name, change in (
+            ("update", f"UPDATE ON {table.name}"),
+            ("delete", f"DELETE ON {table.name}"),
+            ("again", f"INSERT ON {table.name} WHEN {there}"),  # INSERT OR REPLACE deletes where no trigger sees it
+        ):
             connection.execute(
                 text(
-                    f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
+                    f"CREATE TRIGGER {table.name}_no_{name} BEFORE {change} "
                     "BEGIN SELECT RAISE(ABORT, 'what was released stays as it is'); END"
                 )
             )
@@ -105,7 +109,7 @@ def _set_in_stone(connection: Connection, table: str) -> None:
     )
     connection.execute(
         text(
-            f"CREATE TRIGGER {table}_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            f"CREATE TRIGGER {table.name}_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON {table.name} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.stays()"
         )
     )

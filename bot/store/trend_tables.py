@@ -3,7 +3,7 @@
 No table has row numbers, which would tell an order. Every row of an open period goes when it is closed; what was released stays, and nobody can change it.
 """
 
-from sqlalchemy import Boolean, Column, Date, Float, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Boolean, Column, Date, Float, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
@@ -17,12 +17,25 @@ about = Table(
     sqlite_with_rowid=False,
 )
 
+promises = (
+    Table(  # how much of a quarter may ever be told: written down when its first period is opened, and never changed
+        "promises",
+        metadata,
+        Column("quarter", Name, primary_key=True),
+        Column("profile", Name, nullable=False),
+        Column(
+            "tables", String(600), nullable=False
+        ),  # JSON: table -> how often it is released, epsilon of one release
+        sqlite_with_rowid=False,
+    )
+)
+
 periods = Table(  # the open ones
     "periods",
     metadata,
     Column("name", Name, primary_key=True),
     Column("profile", Name, nullable=False),
-    Column("tables", String(400), nullable=False),  # JSON: table -> epsilon, as promised when the period was opened
+    Column("tables", String(400), nullable=False),  # JSON: table -> epsilon, as promised for its quarter
     Column("key_check", LargeBinary, nullable=False),
     Column("begun_on", Date, nullable=False),  # later than its first day where counting was switched on within it
     sqlite_with_rowid=False,
@@ -41,6 +54,7 @@ counters = Table(  # all cells of a table, sealed with the period's key
     metadata,
     Column("period", Name, primary_key=True),
     Column("table_name", Name, primary_key=True),
+    Column("cells", Text, nullable=False),  # JSON: their names in order, as they were when the period was opened
     Column("sealed_counts", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -67,5 +81,5 @@ releases = Table(  # noisy numbers as they were drawn, once
     sqlite_with_rowid=False,
 )
 
-KEPT = (closings, releases)  # never changed and never removed
+KEPT = (promises, closings, releases)  # never changed and never removed
 OPEN = (ledger, counters, periods)  # destroyed when a period is closed

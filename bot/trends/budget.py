@@ -8,7 +8,10 @@ from bot.trends.periods import Period, weeks_of
 
 @dataclass(frozen=True)
 class Statement:
-    """`once`: for who writes in one week of a quarter; `always`: for who writes in each week of it; both epsilon, delta = 0."""
+    """Both epsilon, delta = 0. `once`: for who writes once, over all that is ever published; `always`: for who writes in each week of a quarter.
+
+    Two talks in one week are one in its table, but may fall into two months: so the promise is made for a talk, not for a week.
+    """
 
     once: float
     always: float

@@ -37,18 +37,18 @@ class Cells:
         """Province -> its region; none for who is abroad or told no province."""
         return {code: region.id for region in self._words.regions for code in region.tiles}
 
-    def place(self, table: str, seen: Observation) -> int | None:
-        """The cell's index; None where the table has none for it. TrendsError for a word that is in no vocabulary."""
+    def cell(self, table: str, seen: Observation) -> str | None:
+        """Into which one it falls; None where the table has none for it. TrendsError for a word that is in no vocabulary."""
         words = {"risk": seen.risk, "topic": seen.topic, "province": seen.province, "flag": seen.flag}
         for name, word in words.items():
             if word not in self.of[name]:
                 raise TrendsError(f"An observation has a {name} that content/trends.yml does not know.")
         if table == "region_topic":
             region = self.region_of.get(seen.province)
-            return self.of[table].index(f"{region}{BETWEEN}{seen.topic}") if region else None
+            return f"{region}{BETWEEN}{seen.topic}" if region else None
         if table == "province_topic":
-            return self.of[table].index(f"{seen.province}{BETWEEN}{seen.topic}")
-        return self.of[table].index(words[table])
+            return f"{seen.province}{BETWEEN}{seen.topic}"
+        return words[table]
 
     def title(self, table: str, cell: str, language: str) -> str:
         """How people read a cell."""

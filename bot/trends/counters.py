@@ -10,9 +10,9 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from bot.content import Library
+from bot.content import Grain, Library
 from bot.errors import TrendsError
 from bot.messages import VIETNAM
 from bot.observations import Observation
@@ -37,6 +37,14 @@ class OpenPeriod:
     begun_on: dt.date
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What may ever be told of a quarter: table -> how often it is released, and the privacy loss of one release."""
+
+    profile: str
+    tables: Mapping[str, tuple[Grain, float]]
+
+
 class TrendStore:
     """What is counted and what was released. `quarterly`: whether there are tables of a whole quarter."""
 
@@ -54,7 +62,7 @@ class TrendStore:
     def open_periods(self, now: dt.datetime) -> None:
         """Those of today, whether anybody is counted in them or not: that a period is there tells nothing."""
         with self.database.begin() as connection:
-            for grain in reversed(GRAINS):  # the quarter decides on the profile
+            for grain in GRAINS:
                 period = period_of(grain, now)
                 if open_period(connection, period) is None and not is_closed(connection, period):
                     self._open(connection, period, now)
@@ -82,60 +90,81 @@ class TrendStore:
             )
         return key
 
-    def counts(self, connection: Connection, opened: OpenPeriod, key: PeriodKey, table: str) -> list[int]:
-        """The exact counts of an open period, which nobody is ever shown."""
-        own = (t.counters.c.period == opened.period.name, t.counters.c.table_name == table)
-        sealed = connection.execute(select(t.counters.c.sealed_counts).where(*own)).scalar_one()
-        return key.open(sealed, _place(opened.period, table))
+    @staticmethod
+    def miss_key(period: Period) -> None:
+        log.error(
+            "the key of %s is not here: let bot.trends.keys name the same folder on all machines (docs/deployer.md); "
+            "if it is gone, so is what was counted in that time",
+            period.name,
+        )
+
+    def counts(self, connection: Connection, opened: OpenPeriod, key: PeriodKey, table: str) -> dict[str, int]:
+        """The exact counts of an open period by cell, which nobody is ever shown. Its cells are those with which it was opened."""
+        row = connection.execute(select(t.counters).where(*_own(opened.period, table))).one()
+        return dict(
+            zip(
+                json.loads(row.cells), key.open(row.sealed_counts, _place(opened.period, table, row.cells)), strict=True
+            )
+        )
 
     def _count_in(self, connection: Connection, opened: OpenPeriod, who: str, seen: Observation) -> bool:
+        """Where there is no key, nobody is counted."""
+        cells = {table: self.cells.cell(table, seen) for table in opened.tables}
         key = self.key_of(opened)
         if key is None:
-            raise TrendsError(f"The key of {opened.period.name} is gone: what was counted in it is lost.")
-        places = {table: self.cells.place(table, seen) for table in opened.tables}
+            self.miss_key(opened.period)
+            return False
         if not insert_unless_there(connection, t.ledger, {"period": opened.period.name, "tag": key.tag(who)}):
             return False
-        for table, place in places.items():
-            if place is not None:
-                counts = self.counts(connection, opened, key, table)
-                counts[place] += 1
+        for table, cell in cells.items():
+            counts = self.counts(connection, opened, key, table)
+            if cell in counts:
+                counts[cell] += 1
                 self._write(connection, opened.period, key, table, counts)
         return True
 
     def _open(self, connection: Connection, period: Period, now: dt.datetime) -> None:
-        profile = self._profile_of(connection, period)
+        promise = self._promise_of(connection, period.quarter)
+        tables = {name: epsilon for name, (every, epsilon) in promise.tables.items() if every == period.grain}
         key = self.keys.find_or_make(period)
         row = {
             "name": period.name,
-            "profile": profile,
-            "tables": json.dumps(self._tables(profile, period), sort_keys=True),
+            "profile": promise.profile,
+            "tables": json.dumps(tables, sort_keys=True),
             "key_check": key.check,
             "begun_on": max(period.start, now.astimezone(VIETNAM).date()),
         }
         if insert_unless_there(connection, t.periods, row):
-            for table in self._tables(profile, period):
-                counts = [0] * len(self.cells.of[table])
-                sealed = key.seal(counts, _place(period, table))
-                row = {"period": period.name, "table_name": table, "sealed_counts": sealed}
-                connection.execute(insert(t.counters).values(row))
+            for table in tables:
+                cells = self.cells.of[table]
+                words = json.dumps(cells)
+                sealed = key.seal([0] * len(cells), _place(period, table, words))
+                connection.execute(
+                    insert(t.counters).values(period=period.name, table_name=table, cells=words, sealed_counts=sealed)
+                )
 
-    def _profile_of(self, connection: Connection, period: Period) -> str:
-        """The one with which its quarter was opened: a promise holds for a whole quarter."""
-        of_quarter = select(t.periods.c.profile).where(t.periods.c.name == period.quarter.name)
-        return connection.execute(of_quarter).scalar() or self._profile
-
-    def _tables(self, profile: str, period: Period) -> dict[str, float]:
-        return {
-            name: table.epsilon
-            for name, table in self.rules.profiles[profile].items()
-            if table.every == period.grain and (self._quarterly or period.grain != "quarter")
-        }
+    def _promise_of(self, connection: Connection, quarter: Period) -> Promise:
+        """What was promised when the first period of the quarter was opened; else what holds now is promised herewith."""
+        tables = self.rules.profiles[self._profile].items()
+        row = {
+            "quarter": quarter.name,
+            "profile": self._profile,
+            "tables": json.dumps(
+                {name: (table.every, table.epsilon) for name, table in tables if self._quarterly or table.every != "quarter"},
+                sort_keys=True,
+            ),
+        }  # fmt: skip
+        promised = select(t.promises).where(t.promises.c.quarter == quarter.name)
+        found = connection.execute(promised).one_or_none()
+        if found is None:
+            insert_unless_there(connection, t.promises, row)
+            found = connection.execute(promised).one()
+        return Promise(found.profile, json.loads(found.tables))
 
     @staticmethod
-    def _write(connection: Connection, period: Period, key: PeriodKey, table: str, counts: list[int]) -> None:
-        own = (t.counters.c.period == period.name, t.counters.c.table_name == table)
-        sealed = key.seal(counts, _place(period, table))
-        connection.execute(update(t.counters).where(*own).values(sealed_counts=sealed))
+    def _write(connection: Connection, period: Period, key: PeriodKey, table: str, counts: Mapping[str, int]) -> None:
+        sealed = key.seal(list(counts.values()), _place(period, table, json.dumps(list(counts))))
+        connection.execute(update(t.counters).where(*_own(period, table)).values(sealed_counts=sealed))
 
 
 def all_open(connection: Connection) -> Iterator[OpenPeriod]:
@@ -158,5 +187,10 @@ def open_period(connection: Connection, period: Period, *, hold: bool = False) -
     return OpenPeriod(period, row.profile, json.loads(row.tables), row.key_check, row.begun_on)
 
 
-def _place(period: Period, table: str) -> str:
-    return f"counters|{period.name}|{table}"
+def _own(period: Period, table: str) -> tuple[ColumnElement[bool], ...]:
+    return (t.counters.c.period == period.name, t.counters.c.table_name == table)
+
+
+def _place(period: Period, table: str, cells: str) -> str:
+    """What is sealed belongs here and to these cells, in this order."""
+    return f"counters|{period.name}|{table}|{cells}"

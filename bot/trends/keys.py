@@ -51,7 +51,7 @@ class PeriodKey:
     def open(self, sealed: bytes, place: str) -> list[int]:
         try:
             plain = AESGCM(self._derived("seal")).decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise TrendsError("A counter was changed outside Bạn Đường: restore the trends' database.") from None
         return list(struct.unpack(f">{len(plain) // 4}i", plain))
 

@@ -18,6 +18,14 @@ def refuse_without_noise() -> None:
 
 def noisy(counts: Sequence[int], epsilon: float) -> list[int]:
     """`counts` after the discrete Laplace mechanism, for people who each change one count by one: pure differential privacy of `epsilon`."""
+    mechanism = laplace(epsilon)
+    if mechanism.map(1) > epsilon * (1 + 1e-9):
+        raise TrendsError("OpenDP would lose more privacy than the promise allows: nothing is released.")
+    return [int(value) for value in mechanism(list(counts))]
+
+
+def laplace(epsilon: float) -> Any:
+    """OpenDP's measurement, which knows by itself how much it tells of a person."""
     refuse_without_noise()
     from opendp.domains import atom_domain, vector_domain
     from opendp.measurements import make_laplace
@@ -25,7 +33,4 @@ def noisy(counts: Sequence[int], epsilon: float) -> list[int]:
     from opendp.mod import enable_features
 
     enable_features("contrib")
-    mechanism: Any = make_laplace(vector_domain(atom_domain(T="i32")), l1_distance(T="i32"), scale=1 / epsilon)
-    if mechanism.map(1) > epsilon * (1 + 1e-9):
-        raise TrendsError("OpenDP would lose more privacy than the promise allows: nothing is released.")
-    return [int(value) for value in mechanism(list(counts))]
+    return make_laplace(vector_domain(atom_domain(T="i32")), l1_distance(T="i32"), scale=1 / epsilon)

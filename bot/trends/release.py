@@ -7,21 +7,35 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
+from bot.errors import TrendsError
 from bot.store import trend_tables as t
 from bot.trends.counters import OpenPeriod, TrendStore, all_open, open_period
 from bot.trends.noise import noisy
 from bot.trends.periods import Period
 
+PATIENCE = dt.timedelta(days=1)  # so long a key is waited for: another machine may hold it, or it may be brought back
+
 log = logging.getLogger("banduong")
 
 
 def close_due(store: TrendStore, now: dt.datetime) -> list[Period]:
-    """Closes every period whose hour has come, also when nobody was counted; which. May be called as often as one likes."""
+    """Closes every period whose hour has come, also when nobody was counted; which. May be called as often as one likes.
+
+    One that cannot be closed keeps none of the others: only then comes its TrendsError.
+    """
     with store.database.read() as connection:
         due = [opened.period for opened in all_open(connection) if is_due(store, opened.period, now)]
-    closed = [period for period in due if close_period(store, period)]
+    closed, in_the_way = [], None
+    for period in due:
+        try:
+            if close_period(store, period, also_lost=is_due(store, period, now - PATIENCE)):
+                closed.append(period)
+        except TrendsError as error:
+            in_the_way = error
     if _destroy_keys(store, now) or closed:
         store.database.leave_nothing()
+    if in_the_way:
+        raise in_the_way
     return closed
 
 
@@ -29,20 +43,23 @@ def is_due(store: TrendStore, period: Period, now: dt.datetime) -> bool:
     return now >= period.over_at + store.closes_after
 
 
-def close_period(store: TrendStore, period: Period) -> bool:
-    """Whether it was this call that closed it."""
+def close_period(store: TrendStore, period: Period, *, also_lost: bool = False) -> bool:
+    """Whether it was this call that closed it. `also_lost`: where its key is gone, it is closed without a release."""
     with store.database.begin() as connection:
         opened = open_period(connection, period, hold=True)
         if opened is None:
             return False
         key = store.key_of(opened)
         if key is None:
-            log.error("the key of %s is gone: what was counted in it is lost, and nothing is released", period.name)
+            store.miss_key(period)
+            if not also_lost:
+                return False
         for table, epsilon in opened.tables.items() if key else ():
-            counts = store.counts(connection, opened, key, table) if key else []
-            _release(connection, period, table, store.cells.of[table], noisy(counts, epsilon), epsilon)
+            counts = store.counts(connection, opened, key, table) if key else {}
+            _release(connection, period, table, list(counts), noisy(list(counts.values()), epsilon), epsilon)
         _write_down(connection, opened, lost=key is None)
         _destroy_rows(connection, period)
+    log.info("trends of %s are %s", period.name, "released" if key else "lost")
     return True
 
 
