@@ -99,7 +99,7 @@ class Database:
 
 def open_database(url: str, home: Path) -> Database:
     """Opens (and on first use creates) the database, brings it to this version, and proves the keys."""
-    _prepare_home(home)
+    prepare_home(home)
     engine = engine_of(url)
     presence = Presence(home)  # before the keys are read: afterwards none of them is taken away
     try:
@@ -258,7 +258,8 @@ def _sqlite_engine(engine: Engine) -> Engine:
 # -- home and keys -----------------------------------------------------------------------------------------------------
 
 
-def _prepare_home(home: Path) -> None:
+def prepare_home(home: Path) -> None:
+    """The folder for database, keys and model, made where it is not there."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = home / ".writable"
