@@ -69,7 +69,7 @@ class Report:
     """All releases of a store, read at once."""
 
     def __init__(self, connection: Connection, threshold: int) -> None:
-        self._threshold = threshold
+        self.threshold = threshold
         self.closings = tuple(_closings(connection))
         self._values: dict[tuple[str, str], dict[str, int]] = {}
         self._epsilons: dict[tuple[str, str], float] = {}
@@ -90,7 +90,7 @@ class Report:
     def number(self, table: str, period: Period, cell: str) -> Number:
         value = self._values[table, period.name][cell]
         off_by = half_width(self._epsilons[table, period.name])
-        return Number(period, table, cell, value if value >= self._threshold else None, off_by)
+        return Number(period, table, cell, value if value >= self.threshold else None, off_by)
 
     def series(self, table: str, cell: str) -> tuple[Number, ...]:
         """One cell through time; periods in which it was no cell are left out."""
@@ -122,8 +122,8 @@ class Report:
         if beyond is None:
             return None
         usual, margin = beyond
-        at_least = max(1, round(number.value - max(usual, self._threshold - 1) - margin))
-        return Rise(number, round(usual) if round(usual) >= self._threshold else None, at_least)
+        at_least = max(1, round(number.value - max(usual, self.threshold - 1) - margin))
+        return Rise(number, round(usual) if round(usual) >= self.threshold else None, at_least)
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Every number for an export, oldest first; where it is too small to be told, only that it is `below` the threshold."""
@@ -137,7 +137,7 @@ class Report:
                         "table": table,
                         "cell": number.cell,
                         "value": number.value,
-                        "below": self._threshold if number.value is None else None,
+                        "below": self.threshold if number.value is None else None,
                         "off_by": number.off_by,
                         "epsilon": closing.tables[table],
                     }
