@@ -12,7 +12,7 @@ from bot.config import Config
 from bot.content import Library, load_yaml
 from bot.delivery.pace import Pace
 from bot.errors import ConfigError
-from bot.store.database import Database, open_database
+from bot.store.database import Database, open_database, prepare_home
 
 if TYPE_CHECKING:  # each part comes with its libraries when it is first needed: a process that only sends stays small
     from bot.channels.email import EmailChannel
@@ -160,6 +160,7 @@ class App:
         from bot.trends.keys import PeriodKeys
 
         config, trends = self.config, self.config.bot.trends
+        prepare_home(config.home)
         database = TrendDatabase(trend_url(config.database_url, config.home, config.trends_database_url))
         folder = config.root / trends.keys if trends.keys else config.home / TREND_KEYS
         return TrendStore(database, PeriodKeys(folder), self.library, trends.profile, quarterly=trends.quarter_tables)

@@ -156,6 +156,12 @@ def since(connection: Connection, position: int, limit: int = 500) -> list[Entry
     return [_entry(row) for row in connection.execute(query)]
 
 
+def digests_of(connection: Connection, actions: Sequence[str], since: dt.datetime) -> set[str]:
+    """Of what was done since then in one of these ways."""
+    query = select(audit.c.digest).where(audit.c.at >= since, audit.c.action.in_(actions))
+    return set(connection.execute(query).scalars())
+
+
 def period(connection: Connection, since: dt.datetime, until: dt.datetime) -> Iterator[Entry]:
     """What was written from one moment to another, in order."""
     query = select(audit).where(audit.c.at >= since, audit.c.at <= until).order_by(audit.c.position)

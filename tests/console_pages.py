@@ -409,7 +409,13 @@ WAITING_ALERT: Context = {
     "done": "test",
 }  # fmt: skip
 LISTED: Context = {"reference": "K7M2QXAB", "alert": an_alert(), "progress": None}
+A_PROPOSAL: Context = {
+    "key": "9f2c" * 16, "lure": "Việc mạng ở Campuchia, Lào, Myanmar", "period": "tuần 16/11 đến 22/11/2026",
+    "rises": ["Cả nước: 96 người, có thể lệch 12. Mọi khi dưới 11. Tăng ít nhất 61 người."],
+    "template": "Việc chat, trực máy ở nước ngoài", "places": "Cả nước", "interest": "Đi nước ngoài",
+}  # fmt: skip
 ALERTS: Context = {
+    "proposals": [A_PROPOSAL, {**A_PROPOSAL, "key": "1b7d" * 16, "template": None, "interest": None}],
     "waiting": [{**LISTED, "alert": an_alert(status="waiting", size="3.214")}],
     "open": [{**LISTED, "progress": PROGRESS}],
     "drafts": [{**LISTED, "alert": an_alert(status="draft", size=None, author=None)}, {**LISTED, "alert": None}],
@@ -543,7 +549,7 @@ PAGES: dict[str, tuple[str, str, Context]] = {
     "alerts-empty": (
         "alerts.html",
         "alerts",
-        {**ALERTS, "waiting": [], "open": [], "drafts": [], "ended": [], "pages": 1, "schedules_waiting": 0},
+        {**ALERTS, "proposals": [], "waiting": [], "open": [], "drafts": [], "ended": [], "pages": 1, "schedules_waiting": 0},
     ),
     "alert": ("alert.html", "alert", ALERT),
     "alert-waiting": ("alert.html", "alert", WAITING_ALERT),

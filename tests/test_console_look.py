@@ -27,7 +27,7 @@ ELSEWHERE = {
     "invited",
     "page",
 }  # groups of words whose pages are tested with their routes
-OF_ALERTS = ("alert_problems", "alert_reasons", "alert_failures", "alert_report")
+OF_ALERTS = ("alert_problems", "alert_reasons", "alert_failures", "alert_report", "alert_proposals")
 IN_CODE = {  # words that the program chooses
     ("case", "sealed_before"),
     ("directory", "abroad"),

@@ -259,6 +259,7 @@ def _sqlite_engine(engine: Engine) -> Engine:
 
 
 def prepare_home(home: Path) -> None:
+    """The folder for database, keys and model, made where it is not there."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = home / ".writable"

@@ -31,6 +31,10 @@ class Period:
         return f"{self.start.year}-Q{(self.start.month + 2) // 3}"
 
     @property
+    def days(self) -> int:
+        return (self.end - self.start).days
+
+    @property
     def over_at(self) -> dt.datetime:
         """The midnight with which it ends, in UTC."""
         return dt.datetime.combine(self.end, dt.time(), VIETNAM).astimezone(dt.UTC)

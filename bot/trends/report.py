@@ -7,8 +7,7 @@ import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, sqrt
-from statistics import NormalDist, fmean
+from math import erfc, exp, sqrt
 
 from sqlalchemy import Connection, select
 
@@ -18,7 +17,9 @@ from bot.trends.budget import half_width
 from bot.trends.periods import Period, period_named
 
 FALSE_ALARMS = 0.05  # in at most so many periods of a table some cell is said to rise that does not
+AIMED_AT = 0.6 * FALSE_ALARMS  # as reckoned: counts are a little more lopsided than the bell that stands for them
 BEFORE = 4  # periods with which the newest one is compared
+_FLAT = 20  # a bell so many times as wide as the noise swallows it
 
 
 @dataclass(frozen=True)
@@ -49,26 +50,30 @@ class Closing:
 
 @dataclass(frozen=True)
 class Rise:
-    """A cell that rose beyond what noise and chance explain. `usual`: the mean of the periods before, never below 0."""
+    """A cell that rose beyond what noise and chance explain.
+
+    `usual`: what the periods before let expect of one as long as this; None where that is below the threshold.
+    `at_least`: it rose by so many or more, seen from `usual`, or from the largest number that is not told.
+    """
 
     number: Number
-    usual: int
-    at_least: int  # by so many more than usual
+    usual: int | None
+    at_least: int
 
     @property
-    def more(self) -> int:
-        return (self.number.value or 0) - self.usual
+    def more(self) -> int | None:
+        return None if self.usual is None else (self.number.value or 0) - self.usual
 
 
 class Report:
     """All releases of a store, read at once."""
 
     def __init__(self, connection: Connection, threshold: int) -> None:
-        self._threshold = threshold
+        self.threshold = threshold
         self.closings = tuple(_closings(connection))
         self._values: dict[tuple[str, str], dict[str, int]] = {}
         self._epsilons: dict[tuple[str, str], float] = {}
-        for row in connection.execute(select(t.releases)):
+        for row in connection.execute(select(t.releases).order_by(*t.releases.primary_key)):
             self._values.setdefault((row.table_name, row.period), {})[row.cell] = row.value
             self._epsilons[row.table_name, row.period] = row.epsilon
 
@@ -78,14 +83,14 @@ class Report:
         return tuple(period for period in own if period.grain == own[-1].grain)
 
     def numbers(self, table: str, period: Period) -> tuple[Number, ...]:
-        """Every cell of a table, in the order in which cells are written down."""
+        """Every cell of a table, by name."""
         values = self._values.get((table, period.name), {})
         return tuple(self.number(table, period, cell) for cell in values)
 
     def number(self, table: str, period: Period, cell: str) -> Number:
         value = self._values[table, period.name][cell]
         off_by = half_width(self._epsilons[table, period.name])
-        return Number(period, table, cell, value if value >= self._threshold else None, off_by)
+        return Number(period, table, cell, value if value >= self.threshold else None, off_by)
 
     def series(self, table: str, cell: str) -> tuple[Number, ...]:
         """One cell through time; periods in which it was no cell are left out."""
@@ -102,12 +107,8 @@ class Report:
         if len(periods) < 2 or periods[-1] != self.periods(table)[-1]:
             return ()
         newest, before = periods[-1], periods[-1 - BEFORE : -1]
-        found = [
-            rise
-            for cell in cells or self._values[table, newest.name]
-            if (rise := self._rise(table, cell, newest, before))
-        ]
-        return tuple(sorted(found, key=lambda rise: -rise.more))
+        found = (self._rise(table, cell, newest, before) for cell in cells or self._values[table, newest.name])
+        return tuple(sorted(filter(None, found), key=lambda rise: -rise.at_least))
 
     def _rise(self, table: str, cell: str, newest: Period, before: Sequence[Period]) -> Rise | None:
         number = self.number(table, newest, cell)
@@ -115,14 +116,17 @@ class Report:
         known = [value for value in earlier if value is not None]
         if number.value is None or len(known) < len(earlier):
             return None
-        usual = max(0.0, fmean(known))
-        chance = FALSE_ALARMS / len(self._values[table, newest.name])
-        margin = _margin(usual, [self._epsilons[table, period.name] for period in (newest, *before)], chance)
-        more = number.value - usual
-        return Rise(number, round(usual), max(1, round(more - margin))) if more > margin else None
+        part = newest.days / sum(period.days for period in before)
+        epsilons = [self._epsilons[table, period.name] for period in (newest, *before)]
+        beyond = beyond_chance(number.value, known, part, epsilons, cells=len(self._values[table, newest.name]))
+        if beyond is None:
+            return None
+        usual, margin = beyond
+        at_least = max(1, round(number.value - max(usual, self.threshold - 1) - margin))
+        return Rise(number, round(usual) if round(usual) >= self.threshold else None, at_least)
 
     def rows(self) -> Iterator[dict[str, object]]:
-        """Every number for an export, oldest first, with the words `below_11` where it is too small to be told."""
+        """Every number for an export, oldest first; where it is too small to be told, only that it is `below` the threshold."""
         for closing in self.closings:
             for table in closing.tables:
                 for number in self.numbers(table, closing.period):
@@ -133,7 +137,7 @@ class Report:
                         "table": table,
                         "cell": number.cell,
                         "value": number.value,
-                        "below": self._threshold if number.value is None else None,
+                        "below": self.threshold if number.value is None else None,
                         "off_by": number.off_by,
                         "epsilon": closing.tables[table],
                     }
@@ -152,17 +156,60 @@ def _closings(connection: Connection) -> Iterator[Closing]:
     yield from sorted(rows, key=lambda closing: (closing.period.end, closing.period.start))
 
 
-def _margin(usual: float, epsilons: Sequence[float], chance: float) -> float:
-    """So far the newest number may lie above the mean of the others by noise and by chance: people come and go without any trend.
+def beyond_chance(
+    newest: int, before: Sequence[int], part: float, epsilons: Sequence[float], *, cells: int
+) -> tuple[float, float] | None:
+    """(what was to be expected, by how much chance alone may exceed it) where the newest number exceeds it by more; else None.
 
-    `epsilons`: of the newest release first, then of those before. Half of the chance of a false alarm is given to the noise of the newest
-    number, whose tail is longer than a bell's, half to everything else.
+    `part`, `epsilons`: as in `ByChance`; `cells`: of the table, each of which could raise a false alarm.
     """
-    newest, *others = epsilons
-    of_noise = half_width(newest, 1 - chance)
-    quiet = sum(_variance(epsilon) for epsilon in others) / len(others) ** 2
-    people = max(usual, 1.0) * (1 + 1 / len(others))
-    return of_noise + NormalDist().inv_cdf(1 - chance / 2) * sqrt(quiet + people)
+    usual = max(0.0, part * sum(before))
+    by_chance = ByChance((newest + sum(before)) * part / (1 + part), part, epsilons)
+    if newest <= usual or by_chance.above(newest - usual) >= AIMED_AT / cells:
+        return None
+    return usual, by_chance.margin(AIMED_AT / cells)
+
+
+class ByChance:
+    """How far the newest number may lie above what the ones before let expect, where nothing has changed.
+
+    People come and go without any trend: by as many as the root of their number, which is best known from all the periods together. Every
+    number carries the noise of its release. That of the newest one has a longer tail than a bell and is reckoned with exactly; that of the
+    others is averaged, and a bell together with the people. `usual`: people in a period like the newest one; `part`: its days for one day of
+    the others; `epsilons`: of the newest release first, then of those before.
+    """
+
+    def __init__(self, usual: float, part: float, epsilons: Sequence[float]) -> None:
+        newest, *others = epsilons
+        people = max(usual, 1.0) * (1 + part)
+        self._spread = sqrt(people + part**2 * sum(map(_variance, others)))
+        self._scale = 1 / newest
+
+    def above(self, more: float) -> float:
+        """The chance of so many more people than expected, or of still more."""
+        least = more - 0.5  # people are counted in whole ones
+        if self._spread > _FLAT * self._scale:
+            return _bell(-least / sqrt(self._spread**2 + 2 * self._scale**2))
+        return _bell(-least / self._spread) + (self._tail(least) - self._tail(-least)) / 2
+
+    def margin(self, chance: float) -> float:
+        """By so many more only with this chance."""
+        low, high = 0.0, 12 * (self._spread + self._scale)
+        while high - low > 0.1:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.above(middle) > chance else (low, middle)
+        return high
+
+    def _tail(self, least: float) -> float:
+        """What one side of Laplace noise adds to the bell beyond here."""
+        steep = self._spread / self._scale
+        bell = _bell(least / self._spread - steep)
+        return bell and bell * exp(steep**2 / 2 - least / self._scale)
+
+
+def _bell(height: float) -> float:
+    """The share of a bell that lies below."""
+    return erfc(-height / sqrt(2)) / 2
 
 
 def _variance(epsilon: float) -> float:

@@ -1,5 +1,6 @@
 """Writing an alert: the form, how it would leave while it is written, and keeping it as a draft."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from bot.outreach import broadcasts
 from bot.outreach.broadcasts import Broadcast, Plan
 from bot.outreach.words import CHANNELS, LANGUAGES
 from bot.staff.sessions import Session
-from bot.web.console import alert_forms
+from bot.web.console import alert_forms, alert_proposals
 from bot.web.console.alert_desk import ALERTS, AlertDesk, alert_path
 from bot.web.console.alert_forms import MOST_CHOICES, Typed
 from bot.web.console.alerts_shown import set_up
@@ -21,6 +22,7 @@ from bot.web.console.security import Door
 NEW, PREVIEW = f"{ALERTS}/new", f"{ALERTS}/preview"
 EDIT = f"{ALERTS}/{{alert}}/edit"
 ACTIONS = ("check_offer", "procedures", "human", "menu")  # of the bot's, those that an alert may lead to
+_KEY = re.compile(r"[0-9a-f]{64}")  # of a proposal
 
 
 def writing_routes(door: Door) -> APIRouter:
@@ -31,9 +33,17 @@ def writing_routes(door: Door) -> APIRouter:
     library = desk.house.library
 
     @routes.get(NEW)
-    def new(request: Request, session: writing, template: str = "") -> Response:
-        form = alert_forms.empty(library, set_up(desk.house) or CHANNELS, library.alerts.get(template))
-        return _page(desk, request, session, form, None)
+    def new(request: Request, session: writing, template: str | None = None, proposal: str = "") -> Response:
+        """`template`: one that is chosen, "" for none; where nothing is chosen yet, the one that fits what trends propose."""
+        channels, chosen = set_up(desk.house) or CHANNELS, library.alerts.get(template or "")
+        if not proposal:
+            return _page(desk, request, session, alert_forms.empty(library, channels, chosen), None)
+        try:
+            found = alert_proposals.proposed(desk, proposal)
+        except OutreachError as error:
+            return desk.refuse_alert(request, session, error.why, ALERTS)
+        fitting = alert_proposals.template_of(library, found) if template is None else chosen
+        return _page(desk, request, session, alert_proposals.form_of(desk.house, found, channels, fitting), None)
 
     @routes.post(NEW)
     def keep(request: Request, session: writing, form: typed) -> Response:
@@ -81,17 +91,20 @@ def _kept(desk: AlertDesk, request: Request, session: Session, form: Form, draft
     if plan is None:
         return _page(desk, request, session, form, draft, status=400, wrong=True)
     try:
-        written = _write(desk, session, plan, form.get("digest", ""), draft)
+        written = _write(desk, session, plan, form, draft)
     except OutreachError as error:
         return _page(desk, request, session, form, draft, status=409, problem=error.why)
     return RedirectResponse(alert_path(written.reference), status_code=303)
 
 
-def _write(desk: AlertDesk, session: Session, plan: Plan, digest: str, draft: Broadcast | None) -> Broadcast:
+def _write(desk: AlertDesk, session: Session, plan: Plan, form: Form, draft: Broadcast | None) -> Broadcast:
     with desk.begin() as (connection, keyring, now):
         if draft is None:
+            if _KEY.fullmatch(form.get("proposal", "")):
+                taken = alert_proposals.TAKEN
+                alert_proposals.decide(connection, keyring, form["proposal"], taken, session.account.id, now)
             return broadcasts.write(connection, keyring, plan, session.account.id, now)
-        if broadcasts.lock(connection, keyring, draft.id).digest != digest:
+        if broadcasts.lock(connection, keyring, draft.id).digest != form.get("digest", ""):
             raise OutreachError("changed")
         return broadcasts.rewrite(connection, keyring, draft.id, plan)
 

@@ -15,6 +15,7 @@ from bot.outreach.progress import Progress
 from bot.staff.sessions import Session
 from bot.store.crypto import Keyring
 from bot.web.console.alert_desk import ALERTS, AlertDesk, alert_path
+from bot.web.console.alert_proposals import ToldProposals, from_trends, undecided
 from bot.web.console.alerts_shown import UNDER_WAY, ShownAlerts
 from bot.web.console.security import Door
 
@@ -48,11 +49,14 @@ def _add_list(routes: APIRouter, desk: AlertDesk) -> None:
 
     @routes.get(ALERTS)
     def see_alerts(request: Request, session: seeing, page: int = 1) -> Response:
+        proposals = from_trends(desk.house)
+        told = ToldProposals(desk.house.library, session.account.language)
         with desk.look() as (connection, keyring, now):
             shown = desk.words_of(connection, session)
             pages = max(1, -(-broadcasts.count(connection, ENDED) // AT_ONCE))
             page = min(max(1, page), pages)
             values: dict[str, Any] = {
+                "proposals": [told.shown(one) for one in undecided(connection, proposals)],
                 "waiting": _listed(connection, keyring, shown, ("waiting",)),
                 "open": _listed(connection, keyring, shown, OPEN, now),
                 "drafts": _listed(connection, keyring, shown, ("draft",)),

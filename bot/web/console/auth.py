@@ -17,6 +17,7 @@ from bot.staff.entrance import Attempt, Entry, Refusal
 from bot.staff.sessions import Session
 from bot.web.console.account import account_routes
 from bot.web.console.alert_changes import changing_routes
+from bot.web.console.alert_proposals import proposal_routes
 from bot.web.console.alert_schedules import schedule_routes
 from bot.web.console.alert_writing import writing_routes
 from bot.web.console.alerts import alert_routes
@@ -50,6 +51,7 @@ ROOMS = (
     schedule_routes,
     signup_routes,
     changing_routes,
+    proposal_routes,
     alert_routes,  # after those whose paths look like an alert's
     live_routes,
 )
