@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from bot import contacts, links
 from bot.app import App
-from bot.channels.base import SendResult
+from bot.channels.base import SendError, SendResult
 from bot.contacts import Contact
 from bot.delivery import news, outbox, pace
 from bot.delivery.outbox import Due, Outcome
@@ -238,6 +238,30 @@ def test_whoever_was_linked_after_one_line_got_it_gets_no_second(office: Office)
     assert office.states(sent.id)[people[1].id] == "linked"
 
 
+@pytest.mark.parametrize("channels", [("telegram", "sms"), ("sms", "sms")])
+def test_whoever_is_linked_when_both_lines_have_it_ready_gets_one(office: Office, channels: tuple[str, str]) -> None:
+    """Though both are in hand one leaves, and when it fails the other; what then lies ready is taken away."""
+    with office.house.database.begin() as connection:
+        kinds = [(f"+8490000000{number}", channels[number % 2]) for number in range(4)]
+        people = [a_subscriber(connection, office.house, name, channel=channel) for name, channel in kinds]
+    sent = office.send(a_plan(budget_vnd=2000))
+    assert sum(office.feed(NOON, channel).given for channel in set(channels)) == 4
+    held = [(channel, one) for channel in sorted(set(channels)) for one in _claim(office, NOON, channel)]
+    with office.house.database.begin() as connection:
+        _link(connection, office, people[0], people[1])
+        _link(connection, office, people[2], people[3])
+    left = [one for channel, one in held if _mark(office, NOON, one, channel=channel)]
+    assert (len(held), len(left)) == (4, 2)
+    assert [_claim(office, NOON, channel) for channel in set(channels)] == [[]] * len(set(channels))
+    _take(office, left[0])
+    _take(office, left[1], error=SendError("permanent", "text"))
+    assert sum(len(office.deliver(NOON, channel)) for channel in set(channels)) == 1
+    with office.house.database.begin() as connection:
+        assert outbox.cancel_unwelcome(connection, NOON) == 1
+    office.feed(NOON)
+    assert (office.now(sent.id).status, office.now(sent.id).why) == ("done", None)
+
+
 # -- how many ----------------------------------------------------------------------------------------------------------
 
 
@@ -381,9 +405,9 @@ def _mark(office: Office, now: dt.datetime, *due: Due, channel: str = "telegram"
         return outbox.mark_sending(connection, channel, [one.id for one in due], owner="me", now=now)
 
 
-def _take(office: Office, *due: Due) -> None:
+def _take(office: Office, *due: Due, error: SendError | None = None) -> None:
     with office.house.database.begin() as connection:
-        outcomes = [Outcome(one, SendResult((one.id,))) for one in due]
+        outcomes = [Outcome(one, SendResult((one.id,)), error) for one in due]
         outbox.finish(connection, office.keyring, outcomes, NOON)
 
 

@@ -158,6 +158,10 @@ class Alert:
     def calls_of(self, line: Line) -> list[Call]:
         return [call for call in self.calls if call.line is line]
 
+    def went_elsewhere(self, line: Line) -> bool:
+        """Whether another line of this person may have it."""
+        return any(call.answer in MAY_HAVE_ARRIVED for one in line.linked() for call in self.calls_of(one))
+
 
 class Machine(RuleBasedStateMachine):
     house: ClassVar[App]
@@ -522,6 +526,7 @@ class Machine(RuleBasedStateMachine):
         self._is_welcome(alert, line)
         assert line in alert.given
         assert all(before.answer in NOT_TAKEN for before in alert.calls_of(line)), "twice"
+        assert not alert.went_elsewhere(line), "one person, on two lines"
         alert.calls.append(call)
         line.left.append(call)
         spent = sum(alert.given[one.line] for one in alert.calls if one.answer in MAY_HAVE_ARRIVED)
@@ -703,7 +708,7 @@ class Machine(RuleBasedStateMachine):
             if row.status == "waiting":
                 assert held_up or self._costs_too_much(alert, line.channel), "somebody waits for nothing"
             elif row.status == "given" and line.contact.id in queued:
-                assert held_up, "a message lies ready for nothing"
+                assert held_up or alert.went_elsewhere(line), "a message lies ready for nothing"
         assert self._recipients_waiting(alert) or self._open_rows(alert), "over, and still running"
 
     def _held_up(self, alert: Alert, line: Line) -> bool:
