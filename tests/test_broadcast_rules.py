@@ -158,6 +158,10 @@ class Alert:
     def calls_of(self, line: Line) -> list[Call]:
         return [call for call in self.calls if call.line is line]
 
+    def went_elsewhere(self, line: Line) -> bool:
+        """Whether another line of this person may have it."""
+        return any(call.answer in MAY_HAVE_ARRIVED for one in line.linked() for call in self.calls_of(one))
+
 
 class Machine(RuleBasedStateMachine):
     house: ClassVar[App]
@@ -446,10 +450,16 @@ class Machine(RuleBasedStateMachine):
                 if row.status == "skipped":
                     self._may_be_skipped(alert, line, row.reason)
             found = self.office.now(alert.id)
-            if found.why == "budget" and found.status == "paused":
-                assert min(self.prices.values()) == 0 or sum(alert.given.values()) + 500 > alert.budget
+            if found.why == "budget" and found.status == "paused" and alert.state == "on":
+                assert self._costs_too_much(alert, channel), "stopped, and there was money left"
                 alert.state = "paused"
         self.sound = True
+
+    def _costs_too_much(self, alert: Alert, channel: str) -> bool:
+        """Whether for somebody who waits on this channel there is not money enough: all behind them wait too."""
+        left = alert.budget - sum(alert.given.values())
+        waiting = [line for line, row in self._recipients(alert).items() if row.status == "waiting"]
+        return any(self.prices[one.language, one.channel] > left for one in waiting if one.channel == channel)
 
     def _may_be_given(self, alert: Alert, line: Line) -> None:
         self._is_on(alert)
@@ -516,6 +526,7 @@ class Machine(RuleBasedStateMachine):
         self._is_welcome(alert, line)
         assert line in alert.given
         assert all(before.answer in NOT_TAKEN for before in alert.calls_of(line)), "twice"
+        assert not alert.went_elsewhere(line), "one person, on two lines"
         alert.calls.append(call)
         line.left.append(call)
         spent = sum(alert.given[one.line] for one in alert.calls if one.answer in MAY_HAVE_ARRIVED)
@@ -566,8 +577,7 @@ class Machine(RuleBasedStateMachine):
         self.warns()
         self._everything_lies_ready()
         if held:
-            for channel in CHANNELS:
-                self.claims(WORKERS[0], channel, 50)
+            self._claims_all(WORKERS[0])
         if what in ("pause", "cancel"):
             self.staff(len(self.alerts) - 1, what)
         else:
@@ -622,13 +632,29 @@ class Machine(RuleBasedStateMachine):
         self.now = (there if there >= self.now else there + DAY).astimezone(dt.UTC)
         self.sends_all(WORKERS[1])
 
-    @rule(number=st.integers(0, 7), before=st.sampled_from([0, 0, 1]))
-    def comes_an_end(self, number: int, before: int) -> None:
+    @rule(
+        number=st.integers(0, 7),
+        before=st.sampled_from([0, 0, 1]),
+        how=st.sampled_from(["fed", "fed", "claimed", "held"]),
+    )
+    def comes_an_end(self, number: int, before: int, how: str) -> None:
+        """Nobody has fed since, so that the store still says that it runs: a worker claims what lies ready, or `held` it already."""
         alert = self._alert(number)
         if alert and alert.valid_until - MINUTE > self.now:
             self._everything_lies_ready()
+            if how == "held":
+                self._claims_all(WORKERS[1])
             self.now = alert.valid_until - dt.timedelta(microseconds=before)
+            if how == "claimed":
+                self._claims_all(WORKERS[1])
+            if how != "fed":
+                self.marks(WORKERS[1], False)
+                self.finishes(WORKERS[1], "taken")
             self.sends_all(WORKERS[1])
+
+    def _claims_all(self, worker: str) -> None:
+        for channel in CHANNELS:
+            self.claims(worker, channel, 50)
 
     @rule(number=st.integers(0, 11))
     def a_day_after(self, number: int) -> None:
@@ -680,11 +706,9 @@ class Machine(RuleBasedStateMachine):
                 continue
             held_up = self._held_up(alert, line)
             if row.status == "waiting":
-                price = self.prices[line.language, line.channel]
-                broke = sum(alert.given.values()) + max(price, 500) > alert.budget
-                assert held_up or broke, "somebody waits for nothing"
+                assert held_up or self._costs_too_much(alert, line.channel), "somebody waits for nothing"
             elif row.status == "given" and line.contact.id in queued:
-                assert held_up, "a message lies ready for nothing"
+                assert held_up or alert.went_elsewhere(line), "a message lies ready for nothing"
         assert self._recipients_waiting(alert) or self._open_rows(alert), "over, and still running"
 
     def _held_up(self, alert: Alert, line: Line) -> bool:

@@ -86,13 +86,31 @@ def has_had_enough(of: Any, address_id: Any) -> ColumnElement[bool]:
     return had.correlate(of).scalar_subquery() >= MOST_A_DAY
 
 
+def went_elsewhere(outbox: Any, addresses: Any, *, or_is_held: bool = False) -> ColumnElement[bool]:
+    """Of a row of a broadcast and its address: it may have arrived on another line of this person. Both may have lain ready when
+    they were linked. `or_is_held`: or it is about to leave there; of two in hand at the same moment one gives way."""
+    other, theirs = t.outbox.alias("on_other_line"), t.addresses.alias("other_line")
+    went = other.c.status.in_([literal_column(f"'{status}'") for status in _LEFT])
+    if or_is_held:
+        went = or_(went, and_(other.c.status == literal_column("'claimed'"), other.c.id < outbox.c.id))
+    there = exists().where(
+        theirs.c.person == addresses.c.person,
+        theirs.c.id != addresses.c.id,
+        other.c.address_id == theirs.c.id,
+        other.c.broadcast_id.concat("") == outbox.c.broadcast_id,  # by the address: its key would go through everybody
+        went,
+    )
+    return and_(addresses.c.person.is_not(None), there.correlate(outbox, addresses))
+
+
 def may_leave(outbox: Any) -> ColumnElement[bool]:
-    """Of a row of a broadcast: it runs, is true still, the hour is fair, and the person has not had enough."""
+    """Of a row of a broadcast: it runs, is true still, the hour is fair, and the person has not had enough, nor it elsewhere."""
     own = (t.broadcasts.c.id == outbox.c.broadcast_id, t.broadcasts.c.status == literal_column("'running'"))
     running = exists().where(*own, t.broadcasts.c.valid_until > bindparam("now")).correlate(outbox)
     urgent = exists().where(*own, t.broadcasts.c.urgent).correlate(outbox)
     person = t.addresses.alias("person_of_news")
-    barred = exists().where(person.c.id == outbox.c.address_id, left_out(person).is_not(None)).correlate(outbox)
+    is_barred = or_(left_out(person).is_not(None), went_elsewhere(outbox, person, or_is_held=True))
+    barred = exists().where(person.c.id == outbox.c.address_id, is_barred).correlate(outbox)
     return and_(running, or_(urgent, _fair_hour(outbox)), ~barred, ~has_had_enough(outbox, outbox.c.address_id))
 
 

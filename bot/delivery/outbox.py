@@ -562,9 +562,11 @@ def cancel_silenced(connection: Connection, now: dt.datetime) -> int:
 
 
 def cancel_unwelcome(connection: Connection, now: dt.datetime) -> int:
-    """Alerts that lie ready for somebody who may no longer get them; how many. One that only waits for its hour stays."""
+    """Alerts that lie ready for somebody who may no longer get them, or got them on another line; how many. One that only waits for
+    its hour stays."""
     person = addresses.alias("person")
-    barred = exists().where(person.c.id == outbox.c.address_id, news.left_out(person).is_not(None)).correlate(outbox)
+    is_barred = or_(news.left_out(person).is_not(None), news.went_elsewhere(outbox, person))
+    barred = exists().where(person.c.id == outbox.c.address_id, is_barred).correlate(outbox)
     ready = and_(_QUEUED, outbox.c.broadcast_id.is_not(None), barred)
     values = {"status": DeliveryStatus.CANCELLED, "error": "left_out", "done_at": now}
     return connection.execute(update(outbox).where(ready).values(values)).rowcount
