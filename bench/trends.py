@@ -98,7 +98,9 @@ def year(home: Path, people: int) -> Rows:
         now = FIRST + day * DAY
         house.forget()
         for number, text in enumerate(texts):
-            message = InboundMessage(Address("web", name := f"{day}-{number}"), name, text, now + dt.timedelta(seconds=number))
+            message = InboundMessage(
+                Address("web", name := f"{day}-{number}"), name, text, now + dt.timedelta(seconds=number)
+            )
             started = time.perf_counter()
             house.processor.handle(message)
             turns.append(1000 * (time.perf_counter() - started))

@@ -52,7 +52,8 @@ def test_the_page_says_how_far_a_number_may_be_off(rules: TrendRules) -> None:
     used = sorted({table.epsilon for profile in rules.profiles.values() for table in profile.values()})
     heads = re.search(r"^\| epsilon \| (.+) \|$", PAGE, re.MULTILINE)
     values = re.search(r"^\| off by \| (.+) \|$", PAGE, re.MULTILINE)
-    assert heads and values
+    assert heads
+    assert values
     assert [float(head) for head in heads[1].split(" | ")] == used
     assert [int(value) for value in values[1].split(" | ")] == [half_width(epsilon) for epsilon in used]
 
