@@ -6,6 +6,7 @@ Everything here is made from the released rows alone, so that no view tells more
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from math import exp, sqrt
 from statistics import NormalDist, fmean
@@ -54,6 +55,7 @@ class Rise:
     number: Number
     usual: int
     at_least: int  # by so many more than usual
+    hidden: bool  # one of the periods before is below the threshold, so that `usual` must not be shown
 
     @property
     def more(self) -> int:
@@ -68,9 +70,16 @@ class Report:
         self.closings = tuple(_closings(connection))
         self._values: dict[tuple[str, str], dict[str, int]] = {}
         self._epsilons: dict[tuple[str, str], float] = {}
-        for row in connection.execute(select(t.releases)):
+        own = t.releases.c
+        for row in connection.execute(select(t.releases).order_by(own.period, own.table_name, own.cell)):
             self._values.setdefault((row.table_name, row.period), {})[row.cell] = row.value
             self._epsilons[row.table_name, row.period] = row.epsilon
+
+    def until(self, period: Period) -> "Report":
+        """As it stood when `period` had been closed."""
+        earlier = copy(self)
+        earlier.closings = tuple(closing for closing in self.closings if closing.period.end <= period.end)
+        return earlier
 
     def periods(self, table: str) -> tuple[Period, ...]:
         """Those for which a table was released, in order of time, of the kind that is released now."""
@@ -78,7 +87,7 @@ class Report:
         return tuple(period for period in own if period.grain == own[-1].grain)
 
     def numbers(self, table: str, period: Period) -> tuple[Number, ...]:
-        """Every cell of a table, in the order in which cells are written down."""
+        """Every cell of a table, always in the same order."""
         values = self._values.get((table, period.name), {})
         return tuple(self.number(table, period, cell) for cell in values)
 
@@ -119,7 +128,8 @@ class Report:
         chance = FALSE_ALARMS / len(self._values[table, newest.name])
         margin = _margin(usual, [self._epsilons[table, period.name] for period in (newest, *before)], chance)
         more = number.value - usual
-        return Rise(number, round(usual), max(1, round(more - margin))) if more > margin else None
+        hidden = min(known) < self._threshold
+        return Rise(number, round(usual), max(1, round(more - margin)), hidden) if more > margin else None
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Every number for an export, oldest first, with the words `below_11` where it is too small to be told."""
