@@ -53,6 +53,7 @@ def counting_config(config: Config, profile: str = "standard", *, public: bool =
 
 def counting_house(home: Path, profile: str = "standard", *, public: bool = False) -> App:
     """A house that counts; it reads no message."""
+    home.mkdir(mode=0o700, exist_ok=True)
     return App(counting_config(load_config(ROOT / "config.yml", {"BANDUONG_HOME": str(home)}), profile, public=public))
 
 

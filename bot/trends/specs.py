@@ -103,14 +103,7 @@ def bars(figures: Sequence[Figure], threshold: int) -> Spec:
                 {"transform": [known], "mark": {"type": "rect", "fill": ROAD}, "encoding": bar},
                 {"transform": [few], "mark": {"type": "rect", **_FEW}, "encoding": bar},
                 _rule(known, {**middle, "x": _x("low"), "x2": {"field": "high"}}),
-                *(
-                    {
-                        "transform": [known],
-                        "mark": {"type": "tick", "thickness": 1.5, "size": 9, "color": INK, "aria": False},
-                        "encoding": {**middle, "x": _x(end)},
-                    }
-                    for end in ("low", "high")
-                ),
+                *(_tick(known, {**middle, "x": _x(end)}) for end in ("low", "high")),
                 _text("title", {"y": _y("name", len(rows)), "x": {"value": 0}}, align="left", fontSize=12.5),
                 _text("label", {**middle, "x": _x("end")}, align="left", dx=6, fontSize=12, fontWeight="bold"),
             ],
@@ -338,6 +331,11 @@ def _rule(chosen: Row, encoding: Row) -> Row:
         "mark": {"type": "rule", "color": INK, "strokeWidth": 1.5, "aria": False},
         "encoding": encoding,
     }
+
+
+def _tick(chosen: Row, encoding: Row) -> Row:
+    mark = {"type": "tick", "thickness": 1.5, "size": 9, "color": INK, "aria": False}
+    return {"transform": [chosen], "mark": mark, "encoding": encoding}
 
 
 def _text(field: str, encoding: Row, **look: Any) -> Row:

@@ -7,9 +7,9 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from sqlalchemy import func, select
 
@@ -17,7 +17,7 @@ from bot.app import App
 from bot.store import trend_tables as t
 from bot.trends.budget import Statement, statement
 from bot.trends.cells import Cells
-from bot.trends.charts import Charts, Form, TooMany, can_draw
+from bot.trends.charts import Charts, TooMany, can_draw
 from bot.trends.counters import all_open
 from bot.trends.periods import Period, period_named, period_of
 from bot.trends.reading import Reading, first_due
@@ -32,7 +32,7 @@ COLUMNS = ("period", "from", "to", "table", "cell", "value", "below", "off_by", 
 LANGUAGES = ("vi", "en")
 AGAIN = 5  # seconds after which a chart may be asked for again
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # by which a table program would begin to compute
-_TYPES: Mapping[Form, str] = {"svg": "image/svg+xml", "png": "image/png"}
+_TYPES: Mapping[str, str] = {"svg": "image/svg+xml", "png": "image/png"}
 _CSV = "text/csv; charset=utf-8"
 
 Row = Mapping[str, Any]
@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 def trend_routes(house: App) -> APIRouter:
     """For everybody where config.yml says so; otherwise for staff with the permission."""
     door = Door(house)
-    guards = [Depends(door.signed_in(PERMISSION)), Depends(door.only_safely)]
+    guards = [Depends(door.only_safely), Depends(door.signed_in(PERMISSION))]
     routes = APIRouter(include_in_schema=False, dependencies=[] if house.config.bot.trends.public else guards)
     desk = _Desk(house)
 
@@ -51,7 +51,7 @@ def trend_routes(house: App) -> APIRouter:
         return desk.page(request, period)
 
     @routes.get(f"{TRENDS}/charts/{{name}}.{{form}}")
-    def chart(request: Request, name: str, form: Annotated[Form, Path()], period: str = "") -> Response:
+    def chart(request: Request, name: str, form: str, period: str = "") -> Response:
         return desk.chart(request, name, form, period)
 
     @routes.get(f"{TRENDS}/export.csv")
@@ -134,15 +134,15 @@ class _Desk:
             "notes": reading.notes(report, newest=True),
         }
 
-    def chart(self, request: Request, name: str, form: Form, period: str) -> Response:
+    def chart(self, request: Request, name: str, form: str, period: str) -> Response:
         report = _as_of(self._glance().report, period)
-        if report is None or not can_draw():
+        if report is None or form not in _TYPES or not can_draw():
             return _missing()
         spec = Shown(self._library, report, self._readings[language_of(request)]).spec(name)
         if spec is None:
             return _missing()
         try:
-            return _packed(request, self.charts.draw(spec, form), _TYPES[form])
+            return _packed(request, self.charts.draw(spec, "png" if form == "png" else "svg"), _TYPES[form])
         except TooMany:
             return PlainTextResponse("", status_code=503, headers={"Retry-After": str(AGAIN)})
 
