@@ -33,7 +33,7 @@ from bot.trends.specs import SHADES, Spec
 from bot.web.pages import create_site
 from tests.colleagues import join
 from tests.conftest import CHEAP, close
-from tests.console_site import LOCAL, MINUTE, Desk, Site, TestClient, served
+from tests.console_site import LOCAL, MINUTE, Desk, Site, served
 from tests.trend_data import GAP, LOST, counting_house, few, release_year
 from tests.walkers import DESK, TOLD, Console, street
 
@@ -59,7 +59,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 
 @pytest.fixture(scope="module")
-def reader(town: App) -> TestClient:
+def reader(town: App) -> httpx.Client:
     return _reader(town)
 
 
@@ -120,7 +120,7 @@ def test_t_01_the_public_gets_the_very_bytes_of_the_analyst(houses: Houses) -> N
         assert seen.headers["cache-control"] == "no-store"
 
 
-def test_a_phone_gets_it_packed(reader: TestClient) -> None:
+def test_a_phone_gets_it_packed(reader: httpx.Client) -> None:
     """What a browser can unpack comes small, and is the same."""
     for path in ("/trends", "/trends/charts/topic_series.svg", "/trends/export.json"):
         packed = reader.get(path, headers={"Accept-Encoding": "gzip"})
@@ -135,14 +135,14 @@ def test_a_phone_gets_it_packed(reader: TestClient) -> None:
 
 @pytest.mark.parametrize("language", ["vi", "en"])
 @pytest.mark.parametrize("name", CHARTS)
-def test_a_chart_shows_the_released_numbers(town: App, reader: TestClient, name: str, language: str) -> None:
+def test_a_chart_shows_the_released_numbers(town: App, reader: httpx.Client, name: str, language: str) -> None:
     """Read back from the SVG: every cell once, with its number and how far it may be off; below eleven only that."""
     drawn = reader.get(f"/trends/charts/{name}.svg?lang={language}").text
     assert _labels(drawn) == _expected(town, name, language)
 
 
 @pytest.mark.parametrize("name", ["topic", "flag"])
-def test_bars_are_as_long_as_their_numbers(town: App, reader: TestClient, name: str) -> None:
+def test_bars_are_as_long_as_their_numbers(town: App, reader: httpx.Client, name: str) -> None:
     """Each bar's length is its number times one scale; what is below eleven is as long as eleven and hollow."""
     drawn = reader.get(f"/trends/charts/{name}.svg").text
     bars = re.findall(r'<path aria-label="([^"]+)"[^>]* d="M0,[\d.]+h([\d.]+)[^"]*" fill="([^"]+)"', drawn)
@@ -156,7 +156,7 @@ def test_bars_are_as_long_as_their_numbers(town: App, reader: TestClient, name: 
         assert (fill == "#ffffff") == (numbers[label] is None)
 
 
-def test_points_are_as_high_as_their_numbers(reader: TestClient) -> None:
+def test_points_are_as_high_as_their_numbers(reader: httpx.Client) -> None:
     """In each panel the height above its own ground is the number times the panel's scale."""
     drawn = reader.get("/trends/charts/risk.svg").text
     points = re.findall(r'<path aria-label="([^"]+)"[^>]*transform="translate\(([\d.]+),([\d.]+)\)"', drawn)
@@ -171,7 +171,38 @@ def test_points_are_as_high_as_their_numbers(reader: TestClient) -> None:
             assert height == pytest.approx(bottom - (number - low) * (bottom - top) / (high - low), abs=0.05)
 
 
-def test_a_break_is_no_nought(town: App, reader: TestClient) -> None:
+def test_a_square_of_the_map_is_where_its_province_is(town: App, reader: httpx.Client) -> None:
+    """In its column and row, with its own name and number written in it, and the shade that the legend gives to the number."""
+    drawn = reader.get("/trends/charts/province.svg").text
+    names = {one.code: one.name for one in town.library.provinces}
+    squares = {_title(label): (left, top, fill, label) for label, left, top, fill in _squares(drawn)}
+    written = _written(drawn)
+    legend = [(text, fill) for text, fill in _legend(drawn, written) if "–" in text or "≥" in text]
+    for region in town.library.trends.regions:
+        for code, (column, row) in region.tiles.items():
+            left, top, fill, label = squares[names[code]]
+            assert (left, top) == (column * 64 + 2, row * 64 + 2), code
+            inside = {text for text, x, y in written if left < x < left + 60 and top < y < top + 60}
+            number = _number(label)
+            assert inside == {names[code], "<11" if number is None else str(number)}
+            assert fill == ("#ffffff" if number is None else _shade_of(number, legend))
+
+
+def test_a_square_of_the_table_is_in_its_row_and_column(town: App, reader: httpx.Client) -> None:
+    """Beside the name of its topic and below that of its region."""
+    drawn = reader.get("/trends/charts/region_topic.svg").text
+    written = _written(drawn)
+    squares = list(_squares(drawn))
+    assert len(squares) == len(town.library.trends.regions) * len(town.library.trends.topics)
+    for label, left, top, _ in squares:
+        region, _, topic = _title(label).partition(": ")
+        inside = [text for text, x, y in written if left < x < left + 38 and top < y < top + 38]
+        assert inside == ["<11" if (number := _number(label)) is None else str(number)]
+        assert topic in [text for text, x, y in written if x == 0 and top - 4 < y < top + 38]
+        assert region in [text for text, x, y in written if y == 98 and left < x < left + 38]
+
+
+def test_a_break_is_no_nought(town: App, reader: httpx.Client) -> None:
     """A week that was lost, and one in which nobody counted, have no mark; the line does not lead across them."""
     drawn = reader.get("/trends/charts/risk.svg").text
     reading = Reading(town.library, "vi")
@@ -184,7 +215,7 @@ def test_a_break_is_no_nought(town: App, reader: TestClient) -> None:
     assert all(line.count("M") == 3 for line in lines)
 
 
-def test_the_tables_have_the_numbers_of_the_charts(town: App, reader: TestClient) -> None:
+def test_the_tables_have_the_numbers_of_the_charts(town: App, reader: httpx.Client) -> None:
     """Colour and form are never the only carriers: each part has a table with every number of its chart."""
     page = reader.get("/trends").text
     for name in CHARTS:
@@ -195,7 +226,7 @@ def test_the_tables_have_the_numbers_of_the_charts(town: App, reader: TestClient
         assert shown == sorted("ít hơn 11" if one is None else f"{one:,}".replace(",", ".") for one in told), name
 
 
-def test_exports_are_the_released_rows(town: App, reader: TestClient) -> None:
+def test_exports_are_the_released_rows(town: App, reader: httpx.Client) -> None:
     """Every row of every release once, no other, and the number only where it is eleven or more."""
     released = {(row.period, row.table_name, row.cell): row for row in _released(town)}
     as_csv = list(csv.DictReader(io.StringIO(reader.get("/trends/export.csv?lang=en").content.decode("utf-8-sig"))))
@@ -215,7 +246,7 @@ def test_exports_are_the_released_rows(town: App, reader: TestClient) -> None:
     assert periods["2025-10"]["from"] == "2025-10-09"
 
 
-def test_the_dictionary_explains_every_column_table_and_cell(town: App, reader: TestClient) -> None:
+def test_the_dictionary_explains_every_column_table_and_cell(town: App, reader: httpx.Client) -> None:
     """In both languages, in the JSON and as a file of its own."""
     as_csv = reader.get("/trends/dictionary.csv").content.decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(as_csv)))
@@ -319,14 +350,14 @@ def test_what_is_usual_is_not_told_where_a_part_of_it_is_hidden(houses: Houses) 
         ),
     ],
 )
-def test_the_page_says_it_in_plain_words(reader: TestClient, language: str, sentences: tuple[str, ...]) -> None:
+def test_the_page_says_it_in_plain_words(reader: httpx.Client, language: str, sentences: tuple[str, ...]) -> None:
     """What rose, where, from when to when, by how much it could be off; what is missing; what is promised."""
     page = _text(reader.get(f"/trends?lang={language}"))
     assert [one for one in sentences if one not in page] == []
 
 
 @pytest.mark.parametrize("language", ["vi", "en"])
-def test_a_page_has_its_language_and_no_placeholder(reader: TestClient, language: str) -> None:
+def test_a_page_has_its_language_and_no_placeholder(reader: httpx.Client, language: str) -> None:
     """Every {name} is filled in, every picture is told in words, the other language is one tap away."""
     page = reader.get(f"/trends?lang={language}").text
     other = "vi" if language == "en" else "en"
@@ -337,7 +368,7 @@ def test_a_page_has_its_language_and_no_placeholder(reader: TestClient, language
     assert not re.search(r"<script|<style| style=| on\w+=", page)
 
 
-def test_an_earlier_time_is_shown_as_it_was_then(town: App, reader: TestClient) -> None:
+def test_an_earlier_time_is_shown_as_it_was_then(town: App, reader: httpx.Client) -> None:
     """With the numbers up to then and none after; a period that is not closed is not found."""
     page = _text(reader.get("/trends?period=2026-03"))
     assert "như lúc hết tháng 3/2026" in page
@@ -445,16 +476,16 @@ def test_too_many_charts_at_once_are_told_to_come_again() -> None:
     """Nobody can keep the whole house busy with drawing; what is drawn already is always there."""
     charts = Charts()
     spec: Spec = {"data": {"values": [{}]}, "mark": "point"}
-    drawn = charts.draw(spec, "svg")
+    drawn = charts.draw("first", lambda: spec, "svg")
     with charts._turn:
-        waiting = [threading.Thread(target=charts.draw, args=({**spec, "width": 50 + n}, "svg")) for n in range(12)]
+        waiting = [threading.Thread(target=charts.draw, args=(str(n), lambda: spec, "svg")) for n in range(12)]
         for one in waiting:
             one.start()
         while charts._places._value:
             pass
         with pytest.raises(TooMany):
-            charts.draw({**spec, "height": 99}, "svg")
-        assert charts.draw(spec, "svg") == drawn
+            charts.draw("one more", lambda: spec, "svg")
+        assert charts.draw("first", lambda: spec, "svg") == drawn
     for one in waiting:
         one.join()
 
@@ -482,7 +513,7 @@ def test_every_province_has_a_square_of_its_own(town: App) -> None:
 
 
 @pytest.mark.parametrize("path", ["/trends/charts/topic.png", "/trends/charts/province.png?lang=en"])
-def test_a_picture_is_a_picture(reader: TestClient, path: str) -> None:
+def test_a_picture_is_a_picture(reader: httpx.Client, path: str) -> None:
     answer = reader.get(path)
     assert answer.headers["content-type"] == "image/png"
     assert answer.content.startswith(b"\x89PNG")
@@ -523,8 +554,9 @@ def test_an_analyst_finds_trends_from_the_console(houses: Houses) -> None:
 # -- helpers -----------------------------------------------------------------------------------------------------------
 
 
-def _reader(house: App) -> TestClient:
-    return TestClient(create_site(house), base_url=LOCAL, follow_redirects=False)
+def _reader(house: App) -> httpx.Client:
+    """Somebody without an account."""
+    return Site(house, create_site(house), FakeClock()).browser(LOCAL)
 
 
 def _everything(forms: tuple[str, ...] = ("svg", "png")) -> list[str]:
@@ -570,6 +602,41 @@ def _labels(drawn: str) -> Told:
 def _number(label: str) -> int | None:
     match = NUMBER.match(html.unescape(label))
     return int(re.sub(r"[.,]", "", match[3])) if match else None
+
+
+def _title(label: str) -> str:
+    match = NUMBER.match(html.unescape(label)) or FEW.match(html.unescape(label))
+    assert match, label
+    return match[1]
+
+
+def _squares(drawn: str) -> Iterator[tuple[str, float, float, str]]:
+    """Label, left, top and fill of what stands for a number."""
+    pattern = r'<path aria-label="([^"]+)"[^>]* d="M([\d.]+),([\d.]+)h[^"]*" fill="([^"]+)"'
+    for label, left, top, fill in re.findall(pattern, drawn):
+        yield label, float(left), float(top), fill
+
+
+def _written(drawn: str) -> list[tuple[str, float, float]]:
+    """Every text with its place; lines below each other are one text."""
+    pattern = r'<text [^>]*transform="translate\(([\d.]+),([\d.]+)\)[^>]*>(.*?)</text>'
+    return [
+        (html.unescape(re.sub(r"<[^>]+>", "", words.replace("</tspan><", "</tspan> <"))), float(x), float(y))
+        for x, y, words in re.findall(pattern, drawn)
+    ]
+
+
+def _legend(drawn: str, written: list[tuple[str, float, float]]) -> Iterator[tuple[str, str]]:
+    """What stands to the right of each swatch, and the swatch's fill."""
+    for left, top, side, fill in re.findall(r'd="M([\d.]+),([\d.]+)h([\d.]+)v[^"]*" fill="([^"]+)"', drawn):
+        if float(side) < 30:
+            near = [text for text, x, y in written if 0 < x - float(left) < 40 and 0 < y - float(top) < float(side)]
+            yield from ((text, fill) for text in near)
+
+
+def _shade_of(number: int, legend: list[tuple[str, str]]) -> str:
+    """Of the last class whose least number is not above it."""
+    return [fill for text, fill in legend if int(re.findall(r"\d+", text)[0]) <= number][-1]
 
 
 def _text(page: httpx.Response) -> str:

@@ -4,11 +4,10 @@ Without vl-convert nothing is drawn; every number and sentence is there all the 
 """
 
 import importlib.util
-import json
 import re
 import threading
 from collections import OrderedDict
-from hashlib import sha256
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -53,17 +52,18 @@ class Charts:
         self._size = 0
         self._begun = False
 
-    def draw(self, spec: Spec, form: Form) -> bytes:
-        """TrendsError where nothing can be drawn; TooMany."""
+    def draw(self, name: str, make: Callable[[], Spec], form: Form) -> bytes:
+        """`name`: stands for what `make` makes, so that the same name always means the same picture. TrendsError where nothing can be
+        drawn; TooMany."""
         refuse_without_charts()
-        digest = sha256(f"{form}|{json.dumps(spec, sort_keys=True)}".encode()).hexdigest()
-        if kept := self._find(digest):
+        full = f"{name}.{form}"
+        if kept := self._find(full):
             return kept
         if not self._places.acquire(blocking=False):
             raise TooMany
         try:
             with self._turn:
-                return self._find(digest) or self._keep(digest, _drawn(spec, form))
+                return self._find(full) or self._keep(full, _drawn(make(), form))
         finally:
             self._places.release()
 
@@ -71,17 +71,17 @@ class Charts:
         """Starts the renderer in a thread, once: that takes a second, which nobody shall wait for."""
         if can_draw() and not self._begun:
             self._begun = True
-            threading.Thread(target=self.draw, args=(_FIRST, "png"), daemon=True, name="charts").start()
+            threading.Thread(target=self.draw, args=("", lambda: _FIRST, "png"), daemon=True, name="charts").start()
 
-    def _find(self, digest: str) -> bytes | None:
+    def _find(self, name: str) -> bytes | None:
         with self._shelf:
-            if digest in self._kept:
-                self._kept.move_to_end(digest)
-            return self._kept.get(digest)
+            if name in self._kept:
+                self._kept.move_to_end(name)
+            return self._kept.get(name)
 
-    def _keep(self, digest: str, drawn: bytes) -> bytes:
+    def _keep(self, name: str, drawn: bytes) -> bytes:
         with self._shelf:
-            self._kept[digest] = drawn
+            self._kept[name] = drawn
             self._size += len(drawn)
             while self._size > MOST_KEPT and len(self._kept) > 1:
                 self._size -= len(self._kept.popitem(last=False)[1])

@@ -50,7 +50,7 @@ class Closing:
 
 @dataclass(frozen=True)
 class Rise:
-    """A cell that rose beyond what noise and chance explain. `usual`: the mean of the periods before, never below 0."""
+    """A cell that rose beyond what noise and chance explain. `usual`: the mean of the periods before, small ones taken for the most they may be."""
 
     number: Number
     usual: int
@@ -124,7 +124,7 @@ class Report:
         known = [value for value in earlier if value is not None]
         if number.value is None or len(known) < len(earlier):
             return None
-        usual = max(0.0, fmean(known))
+        usual = fmean(max(value, self._threshold - 1) for value in known)  # by what is shown alone
         chance = FALSE_ALARMS / len(self._values[table, newest.name])
         margin = _margin(usual, [self._epsilons[table, period.name] for period in (newest, *before)], chance)
         more = number.value - usual

@@ -135,16 +135,19 @@ class _Desk:
         }
 
     def chart(self, request: Request, name: str, form: str, period: str) -> Response:
-        report = _as_of(self._glance().report, period)
+        language, glance = language_of(request), self._glance()
+        report = _as_of(glance.report, period)
         if report is None or form not in _TYPES or not can_draw():
             return _missing()
-        spec = Shown(self._library, report, self._readings[language_of(request)]).spec(name)
-        if spec is None:
+        shown = Shown(self._library, report, self._readings[language])
+        if not shown.has_chart(name):
             return _missing()
+        full = f"{glance.closed}|{period}|{name}.{language}"  # what is closed stays, so that this says all
         try:
-            return _packed(request, self.charts.draw(spec, "png" if form == "png" else "svg"), _TYPES[form])
+            drawn = self.charts.draw(full, lambda: shown.spec(name), "png" if form == "png" else "svg")
         except TooMany:
             return PlainTextResponse("", status_code=503, headers={"Retry-After": str(AGAIN)})
+        return _packed(request, drawn, _TYPES[form])
 
     # -- exports -------------------------------------------------------------------------------------------------------
 

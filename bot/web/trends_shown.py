@@ -46,10 +46,12 @@ class Shown:
             if self._report.periods(_table_of(name)):
                 yield make(name)
 
-    def spec(self, name: str) -> Spec | None:
-        """How a part's chart looks; None where there is none."""
-        make = self._charts.get(name)
-        return make(_table_of(name)) if make and self._report.periods(_table_of(name)) else None
+    def has_chart(self, name: str) -> bool:
+        return name in self._charts and bool(self._report.periods(_table_of(name)))
+
+    def spec(self, name: str) -> Spec:
+        """How a part's chart looks."""
+        return self._charts[name](_table_of(name))
 
     @property
     def _parts(self) -> Mapping[str, Callable[[str], Part]]:
