@@ -372,9 +372,13 @@ def test_an_earlier_time_is_shown_as_it_was_then(town: App, reader: httpx.Client
     """With the numbers up to then and none after; a period that is not closed is not found."""
     page = _text(reader.get("/trends?period=2026-03"))
     assert "như lúc hết tháng 3/2026" in page
+    assert "Số mới nhất: tuần 23/3 đến 29/3/2026, tháng 3/2026, quý 1/2026." in page
     assert "tháng 4/2026" not in page.lower().split("lấy số về")[0]
     drawn = reader.get("/trends/charts/province.svg?period=2026-03").text
     assert _labels(drawn) == _expected(town, "province", "vi", "2026-03")
+    for name in ("2025-W41", "2025-10", "2025-Q4", LOST):
+        assert reader.get(f"/trends?period={name}").status_code == 200
+        assert _labels(reader.get(f"/trends/charts/risk.svg?period={name}").text)
     for path in ("/trends?period=2026-10", "/trends?period=x", "/trends/charts/topic.svg?period=x"):
         assert reader.get(path).status_code == 404
     assert reader.get("/trends/charts/other.svg").status_code == 404
