@@ -55,14 +55,14 @@ def house(request: pytest.FixtureRequest, tmp_path: Path, classifier: EmbeddedCl
     url = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
     built = _house(tmp_path / "home", classifier, url)
     yield built
-    built.database.close()
+    close(built)
 
 
 @pytest.fixture
 def sqlite_house(tmp_path: Path, classifier: EmbeddedClassifier) -> Iterator[App]:
     built = _house(tmp_path / "home", classifier)
     yield built
-    built.database.close()
+    close(built)
 
 
 def _house(home: Path, classifier: EmbeddedClassifier, url: str | None = None) -> App:
@@ -71,6 +71,13 @@ def _house(home: Path, classifier: EmbeddedClassifier, url: str | None = None) -
     built.__dict__["classifier"] = classifier  # the one part that is slow to build
     built.password_costs = (CHEAP, CHEAP)
     return built
+
+
+def close(house: App) -> None:
+    """What of its stores was opened."""
+    for store in ("database", "trends"):
+        if store in house.__dict__:
+            (house.trends.database if store == "trends" else house.database).close()
 
 
 def message(

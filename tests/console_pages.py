@@ -16,7 +16,7 @@ Context = dict[str, Any]
 ME = {"name": "Lan Anh", "roles": ["operator", "supervisor"], "on_duty": True, "open_cases": 3, "most_cases": 8}
 MAY = frozenset(
     "queue.see case.claim case.work case.assign case.ask_second case.decide_second case.hand_on case.export team.see "
-    "directory.see account.own people.manage audit.see settings.see alert.see alert.write alert.approve alert.stop alert.budget".split()
+    "directory.see account.own people.manage audit.see settings.see alert.see alert.write alert.approve alert.stop alert.budget trends.see".split()
 )
 EVERYTHING = frozenset(
     "claim hand_over release skip priority ask refer second reveal code reach close reopen export note summary talk clue give_back".split()

@@ -97,7 +97,8 @@ def hidden(page: httpx.Response) -> Form:
 
 
 def console_routes(app: FastAPI) -> list[APIRoute]:
-    return [route for route in routes_of(app.router) if route.path.startswith("/console")]
+    """With those of the trends, which ask for a role too while they are not for everybody."""
+    return [route for route in routes_of(app.router) if route.path.startswith(("/console", "/trends"))]
 
 
 def routes_of(router: Any) -> Iterator[APIRoute]:

@@ -136,6 +136,13 @@ def test_only_jobs_knows_the_durable_engine(path: Path) -> None:
     assert _room(path) == "jobs" or not {name.split(".")[0] for name in _imports(path)} & ENGINES
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(BOT)))
+def test_only_charts_knows_the_drawing_library(path: Path) -> None:
+    """vl_convert is imported in bot/trends/charts.py and nowhere else."""
+    names = {name.split(".")[0] for name in _imports(path)}
+    assert ("vl_convert" in names) == (path == BOT / "trends" / "charts.py")
+
+
 @pytest.mark.parametrize(
     "path", [p for p in FILES if p.parent.name in PURE], ids=lambda path: str(path.relative_to(BOT))
 )

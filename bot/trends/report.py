@@ -6,6 +6,7 @@ Everything here is made from the released rows alone, so that no view tells more
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from math import erfc, exp, sqrt
 
@@ -52,8 +53,8 @@ class Closing:
 class Rise:
     """A cell that rose beyond what noise and chance explain.
 
-    `usual`: what the periods before let expect of one as long as this; None where that is below the threshold.
-    `at_least`: it rose by so many or more, seen from `usual`, or from the largest number that is not told.
+    `usual`: what the periods before let expect of one as long as this; None where that, or the number of one of them, is below the threshold.
+    `at_least`: it rose by so many or more, seen from `usual`, or from the most that it may be.
     """
 
     number: Number
@@ -76,6 +77,12 @@ class Report:
         for row in connection.execute(select(t.releases).order_by(*t.releases.primary_key)):
             self._values.setdefault((row.table_name, row.period), {})[row.cell] = row.value
             self._epsilons[row.table_name, row.period] = row.epsilon
+
+    def until(self, period: Period) -> "Report":
+        """As it stood when `period` had been closed."""
+        earlier = copy(self)
+        earlier.closings = tuple(closing for closing in self.closings if closing.period.end <= period.end)
+        return earlier
 
     def periods(self, table: str) -> tuple[Period, ...]:
         """Those for which a table was released, in order of time, of the kind that is released now."""
@@ -122,8 +129,10 @@ class Report:
         if beyond is None:
             return None
         usual, margin = beyond
-        at_least = max(1, round(number.value - max(usual, self.threshold - 1) - margin))
-        return Rise(number, round(usual) if round(usual) >= self.threshold else None, at_least)
+        hidden = min(known) < self.threshold or round(usual) < self.threshold
+        told = part * sum(max(value, self.threshold - 1) for value in known) if hidden else usual
+        at_least = max(1, round(number.value - max(told, self.threshold - 1) - margin))
+        return Rise(number, None if hidden else round(usual), at_least)
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Every number for an export, oldest first; where it is too small to be told, only that it is `below` the threshold."""

@@ -20,6 +20,7 @@ from bot.web.console.auth import add_console
 from bot.web.console.security import is_https
 from bot.web.console.signups import SHEETS
 from bot.web.simulator import simulator_routes
+from bot.web.trends import trend_routes
 from bot.web.webhooks import webhook_routes
 from bot.web.words import page_words
 
@@ -42,6 +43,7 @@ def create_site(house: App, service: Service | None = None) -> FastAPI:
     if house.config.bot.serves_training_phone:
         site.include_router(simulator_routes(house))
     add_console(site, house)
+    site.include_router(trend_routes(house))
     if service:
         site.include_router(webhook_routes(house, service))
     _add_health(site, house)
