@@ -331,14 +331,6 @@ class TrendRegion(TrendName):
     tiles: Mapping[str, tuple[int, int]]
 
 
-class TrendExport(Entry):
-    """What stands in a file of released numbers. `promise`: of a quarter; `columns`: name -> what it means."""
-
-    about: Text
-    promise: Text
-    columns: Mapping[str, Text]
-
-
 class TrendWords(Entry):
     """The closed words of which trends are counted. The order is that of the cells."""
 
@@ -347,7 +339,6 @@ class TrendWords(Entry):
     risks: tuple[TrendName, ...] = Field(min_length=4, max_length=4)
     elsewhere: tuple[TrendName, ...] = Field(min_length=2, max_length=2)
     regions: tuple[TrendRegion, ...] = Field(min_length=1, max_length=6)
-    export: TrendExport
 
 
 Grain = Literal["week", "month", "quarter"]

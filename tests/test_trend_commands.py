@@ -24,7 +24,7 @@ from bot.store import trend_tables as t
 from bot.store.trend_database import TrendDatabase
 from bot.trends.budget import statement
 from bot.trends.counters import TrendStore
-from bot.trends.export import COLUMNS, COMMENT, Export
+from bot.trends.export import Export
 from bot.trends.periods import period_named, period_of
 from tests.conftest import ROOT
 from tests.trend_releases import release, report_of
@@ -272,46 +272,30 @@ def test_a_wrong_word_is_told_in_a_sentence(released: Place, words: tuple[str, .
     assert (found, told in said) == (status, True), said
 
 
-@pytest.mark.parametrize("language", ["vi", "en"])
-def test_the_export_explains_itself(released: Place, library: Library, language: str) -> None:
-    """Every column, every quarter's promise, then the rows; a number that is not told stands nowhere."""
-    _, printed, _ = released.run("export", "--language", language)
-    lines = printed.splitlines()
-    told = [line for line in lines if line.startswith(COMMENT)]
-    rows = list(csv.DictReader(line for line in lines if not line.startswith(COMMENT)))
-    assert [tuple(row) for row in rows] == [COLUMNS] * len(rows)
-    assert [name for name in COLUMNS if not any(line.startswith(f"{COMMENT}{name}: ") for line in told)] == []
-    for profile in ("standard", "pilot"):
-        promised = statement(library.trend_rules, profile, period_named("2026-Q4"))
-        assert any(
-            "2026-Q4" in line and f"{promised.once:g}" in line and f"{promised.always:g}" in line for line in told
-        )
+def test_the_export_is_that_of_the_page(released: Place, library: Library, tmp_path: Path) -> None:
+    """The very bytes, on standard output and in a file; a number that is not told stands nowhere."""
+    table, tree, words = (tmp_path / name for name in ("trends.csv", "trends.json", "dictionary.csv"))
+    report = report_of(released.database)
+    assert released.run("export", str(table))[0] == released.run("export", "--format", "json", str(tree))[0] == 0
+    assert released.run("export", "--format", "dictionary", str(words))[0] == 0
+    export = Export(library)
+    assert table.read_bytes() == export.as_csv(report, "en")
+    assert words.read_bytes() == export.dictionary_as_csv()
+    promised = statement(library.trend_rules, "pilot", period_named("2026-Q4"))
+    whole = json.loads(tree.read_bytes())
+    assert (whole["privacy"]["epsilon_once"], len(whole["rows"])) == (promised.once, 7)
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
     assert [(row["cell"], row["value"], row["below"]) for row in rows] == [
         ("N40", "70", ""), ("abroad", "", "11"), ("gone", "33", ""), ("high", "50", ""), ("low", "90", ""),
         ("high", "", "11"), ("low", "1234", ""),
     ]  # fmt: skip
 
 
-def test_the_export_goes_into_a_file(released: Place, tmp_path: Path) -> None:
-    """JSON with the same rows; CSV with the mark by which table programs know UTF-8; twice the same bytes."""
-    table, tree = tmp_path / "trends.csv", tmp_path / "trends.json"
-    assert released.run("export", str(table))[0] == released.run("export", "--format", "json", str(tree))[0] == 0
-    whole = json.loads(tree.read_text(encoding="utf-8"))
-    assert set(whole["columns"]) == set(COLUMNS)
-    assert len(whole["promise"]) == 3
-    assert len(whole["rows"]) == 7
-    assert table.read_bytes().startswith(b"\xef\xbb\xbf")
-    before = table.read_bytes()
-    released.run("export", str(table))
-    assert table.read_bytes() == before
-
-
-def test_t_12_a_house_without_quarter_tables_promises_less(released: Place, library: Library) -> None:
-    """What the export says is the very statement of these rules."""
-    text = Export(report_of(released.database), library, "en", quarterly=False).as_csv()
-    promised = statement(library.trend_rules, "pilot", period_named("2026-Q4"), quarterly=False)
-    assert f"epsilon {promised.once:g} if" in text
-    assert "epsilon 2 if" not in text
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_the_export_speaks_both_languages(released: Place, library: Library, language: str) -> None:
+    """In the titles at the end of each line."""
+    _, printed, _ = released.run("export", "--language", language)
+    assert library.trends.risks[0].title.in_language(language) in printed
 
 
 # -- statement and destroy ---------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from bot.trends.counters import OpenPeriod, all_open, open_period
 from bot.trends.export import Export
 from bot.trends.noise import refuse_without_noise
 from bot.trends.periods import Period, period_named, period_of
+from bot.trends.reading import Reading
 from bot.trends.release import abandon, close_due
 from bot.trends.report import Number, Report
 
@@ -89,10 +90,10 @@ def trends_show(
             )
         shown = Table("period", "table", "cell", "people", "+-", box=None)
         shown.columns[3].justify = shown.columns[4].justify = "right"
-        export = Export(report, house.library, "en")
+        reading = Reading(house.library, "en")
         for one in numbers:
             people = f"<{report.threshold}" if one.value is None else f"{one.value:,}"
-            shown.add_row(one.period.name, one.table, export.title(one.table, one.cell), people, f"{one.off_by}")
+            shown.add_row(one.period.name, one.table, reading.title(one), people, f"{one.off_by}")
         out.print(shown)
 
 
@@ -100,18 +101,19 @@ def trends_show(
 def trends_export(
     context: typer.Context,
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="none: standard output")] = None,
-    form: Annotated[Literal["csv", "json"], typer.Option("--format", help="csv or json")] = "csv",
-    language: Annotated[Literal["vi", "en"], typer.Option(help="of titles and explanations")] = "en",
+    form: Annotated[
+        Literal["csv", "json", "dictionary"], typer.Option("--format", help="csv, json, or the dictionary of both")
+    ] = "csv",
+    language: Annotated[Literal["vi", "en"], typer.Option(help="of the titles in the CSV file")] = "en",
 ) -> None:
-    """Everything that was released, with what its columns mean and what was promised."""
+    """Everything that was released, as at /trends; JSON holds what its columns mean and what was promised as well."""
     with _house(context) as house:
-        export = Export(_report(house), house.library, language, quarterly=house.config.bot.trends.quarter_tables)
-        content = export.as_csv() if form == "csv" else export.as_json()
-        if file is None:
-            sys.stdout.write(content)
-            return
-        file.write_bytes(content.encode("utf-8-sig" if form == "csv" else "utf-8"))  # table programs read the mark
-        err.print(f"{file}")
+        content = _exported(house, form, language)
+    if file is None:
+        sys.stdout.buffer.write(content)
+        return
+    file.write_bytes(content)
+    err.print(f"{file}")
 
 
 @trends_app.command("statement")
@@ -153,6 +155,16 @@ def _open(house: App) -> list[OpenPeriod]:
 def _report(house: App) -> Report:
     with house.trends.database.read() as connection:
         return Report(connection, house.trends.rules.threshold)
+
+
+def _exported(house: App, form: str, language: str) -> bytes:
+    export, report, trends = Export(house.library), _report(house), house.config.bot.trends
+    if form == "dictionary":
+        return export.dictionary_as_csv()
+    if form == "csv":
+        return export.as_csv(report, language)
+    rules, now = house.library.trend_rules, house.clock()
+    return export.as_json(report, report.promised(rules, trends.profile, now, quarterly=trends.quarter_tables))
 
 
 def _key(house: App, opened: OpenPeriod) -> str:

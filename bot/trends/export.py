@@ -1,63 +1,99 @@
-"""What was released, to be taken along: as CSV and as JSON, each with what its columns mean and with what was promised."""
+"""What was released, to be taken along: every number as CSV, the same with all that explains it as JSON, and the dictionary as a CSV of its own."""
 
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bot.content import Library
-from bot.trends.budget import statement
-from bot.trends.cells import Cells
-from bot.trends.report import Report
+from bot.trends.budget import Statement
+from bot.trends.reading import Reading
+from bot.trends.report import Closing, Report
 
-COLUMNS = ("period", "from", "to", "table", "cell", "title", "value", "below", "off_by", "epsilon")
-COMMENT = "# "  # the lines of a CSV file before its columns
+COLUMNS = ("period", "from", "to", "table", "cell", "value", "below", "off_by", "epsilon", "title")
+LANGUAGES = ("vi", "en")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # by which a table program would begin to compute
+
+Row = Mapping[str, Any]
 
 
 class Export:
-    """All that is published, in the words of one language. `quarterly`: whether there are tables of a whole quarter."""
+    """Files of one content. The same releases give the same bytes."""
 
-    def __init__(self, report: Report, library: Library, language: str, *, quarterly: bool = True) -> None:
-        self._report, self._library, self._language, self._quarterly = report, library, language, quarterly
-        self._cells = Cells(library)
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._readings = {language: Reading(library, language) for language in LANGUAGES}
 
-    def as_csv(self) -> str:
-        """Comments first: the promise, and a line for each column. A number that is not told is an empty `value`."""
-        file = io.StringIO()
-        told = [*self._promises(), *(f"{name}: {meaning}" for name, meaning in self._dictionary().items())]
-        file.writelines(f"{COMMENT}{line}\r\n" for line in told)
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(self.rows())
-        return file.getvalue()
+    def as_csv(self, report: Report, language: str) -> bytes:
+        """A line a number, with the cell's name for people at its end; what is not told is an empty `value`."""
+        return _csv(COLUMNS, self._rows(report, language))
 
-    def as_json(self) -> str:
-        whole = {"promise": list(self._promises()), "columns": self._dictionary(), "rows": list(self.rows())}
-        return f"{json.dumps(whole, ensure_ascii=False, indent=1)}\n"
+    def as_json(self, report: Report, promised: Statement | None) -> bytes:
+        """The numbers with dictionary, privacy statement and periods, in both languages."""
+        whole = {
+            "about": self._in_both("about"),
+            "privacy": {
+                "unit": "account",
+                "delta": 0,
+                "per": "quarter",
+                "epsilon_once": promised.once if promised else None,
+                "epsilon_always": promised.always if promised else None,
+                **{language: reading.promise(promised) for language, reading in self._readings.items()},
+            },
+            "how": {language: reading.how() for language, reading in self._readings.items()},
+            "dictionary": list(self._dictionary()),
+            "periods": [_told(closing) for closing in report.closings],
+            "rows": list(report.rows()),
+        }
+        return json.dumps(whole, ensure_ascii=False, indent=1).encode()
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        for row in self._report.rows():
-            titled = {**row, "title": self.title(str(row["table"]), str(row["cell"]))}
-            yield {name: titled[name] for name in COLUMNS}
+    def dictionary_as_csv(self) -> bytes:
+        return _csv(("kind", "table", "name", *LANGUAGES), self._dictionary())
 
-    def title(self, table: str, cell: str) -> str:
-        """A cell that is in no vocabulary any more goes by its name."""
-        try:
-            return self._cells.title(table, cell, self._language)
-        except KeyError:
-            return cell
+    def _rows(self, report: Report, language: str) -> Iterator[Row]:
+        reading = self._readings[language]
+        for row in report.rows():
+            yield {**row, "title": reading.title_of(str(row["table"]), str(row["cell"]))}
 
-    def _dictionary(self) -> Mapping[str, str]:
-        meanings = self._library.trends.export.columns
-        return {name: meanings[name].in_language(self._language) for name in COLUMNS}
+    def _dictionary(self) -> Iterator[Row]:
+        """What the file, each column, each table and each cell of one part is; crossed tables are made of those."""
+        yield {"kind": "file", "table": "", "name": "csv", **self._in_both("format")}
+        for column in COLUMNS:
+            yield {"kind": "column", "table": "", "name": column, **self._in_both(f"column_{column}")}
+        cells = self._readings["vi"].cells
+        for table in cells.of:
+            yield {"kind": "table", "table": table, "name": table, **self._in_both(table)}
+        for table, names in ({**cells.of, "region": tuple(one.id for one in self._library.trends.regions)}).items():
+            for name in names if "_" not in table else ():
+                titles = {language: cells.title(table, name, language) for language in LANGUAGES}
+                yield {"kind": "cell", "table": table, "name": name, **titles}
 
-    def _promises(self) -> Iterator[str]:
-        """One for each quarter of which something was released: the whole of it, also of what is still to come."""
-        rules, words = self._library.trend_rules, self._library.trends.export
-        yield words.about.in_language(self._language).format(threshold=rules.threshold)
-        for quarter, profile in dict.fromkeys((one.period.quarter, one.profile) for one in self._report.closings):
-            promised = statement(rules, profile, quarter, quarterly=self._quarterly)
-            yield words.promise.in_language(self._language).format(
-                quarter=quarter.name, once=f"{promised.once:g}", always=f"{promised.always:g}"
-            )
+    def _in_both(self, name: str) -> dict[str, str]:
+        return {language: reading.words[name] for language, reading in self._readings.items()}
+
+
+def _told(closing: Closing) -> Row:
+    return {
+        "period": closing.period.name,
+        "from": closing.begun_on.isoformat(),
+        "profile": closing.profile,
+        "tables": dict(closing.tables),
+        "whole": closing.whole,
+        "lost": closing.lost,
+    }
+
+
+def _csv(columns: tuple[str, ...], rows: Iterable[Row]) -> bytes:
+    """With the mark by which table programs see that it is UTF-8; no text in it begins like a formula."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([_tame(row[column]) for column in columns] for row in rows)
+    return file.getvalue().encode("utf-8-sig")
+
+
+def _tame(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return "" if value is None else value

@@ -130,7 +130,7 @@ class Reading:
 
     def _usual(self, rise: Rise) -> str:
         """Where one of the earlier numbers is not told, their mean is not told either."""
-        if rise.hidden:
+        if rise.usual is None:
             return self.words["usual_less"]
         return self.words["usual"].format(usual=self.grouped(rise.usual))
 

@@ -12,10 +12,10 @@ from math import erfc, exp, sqrt
 
 from sqlalchemy import Connection, select
 
-from bot.content import Grain
+from bot.content import Grain, TrendRules
 from bot.store import trend_tables as t
-from bot.trends.budget import half_width
-from bot.trends.periods import Period, period_named
+from bot.trends.budget import Statement, half_width, statement
+from bot.trends.periods import Period, period_named, period_of
 
 FALSE_ALARMS = 0.05  # in at most so many periods of a table some cell is said to rise that does not
 AIMED_AT = 0.6 * FALSE_ALARMS  # as reckoned: counts are a little more lopsided than the bell that stands for them
@@ -125,14 +125,22 @@ class Report:
             return None
         part = newest.days / sum(period.days for period in before)
         epsilons = [self._epsilons[table, period.name] for period in (newest, *before)]
-        beyond = beyond_chance(number.value, known, part, epsilons, cells=len(self._values[table, newest.name]))
+        told = [max(value, self.threshold - 1) for value in known]  # a rise, too, is made of what is shown alone
+        beyond = beyond_chance(number.value, told, part, epsilons, cells=len(self._values[table, newest.name]))
         if beyond is None:
             return None
         usual, margin = beyond
         hidden = min(known) < self.threshold or round(usual) < self.threshold
-        told = part * sum(max(value, self.threshold - 1) for value in known) if hidden else usual
-        at_least = max(1, round(number.value - max(told, self.threshold - 1) - margin))
-        return Rise(number, None if hidden else round(usual), at_least)
+        return Rise(number, None if hidden else round(usual), max(1, round(number.value - usual - margin)))
+
+    def promised(self, rules: TrendRules, profile: str, now: dt.datetime, *, quarterly: bool) -> Statement | None:
+        """By the profile of what was released last; before that, by the one that counts; None where nothing does."""
+        last = self.closings[-1] if self.closings else None
+        profile = last.profile if last else profile
+        if profile not in rules.profiles:
+            return None
+        quarter = last.period.quarter if last else period_of("quarter", now)
+        return statement(rules, profile, quarter, quarterly=quarterly)
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Every number for an export, oldest first; where it is too small to be told, only that it is `below` the threshold."""

@@ -1,9 +1,6 @@
 """/trends: what was released, for whoever may see it. Everybody who may gets the very same bytes, so that no view tells more than another."""
 
-import csv
 import gzip
-import io
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,27 +12,22 @@ from sqlalchemy import func, select
 
 from bot.app import App
 from bot.store import trend_tables as t
-from bot.trends.budget import Statement, statement
-from bot.trends.cells import Cells
+from bot.trends.budget import Statement
 from bot.trends.charts import Charts, TooMany, can_draw
 from bot.trends.counters import all_open
-from bot.trends.periods import Period, period_named, period_of
+from bot.trends.export import LANGUAGES, Export
+from bot.trends.periods import Period, period_named
 from bot.trends.reading import Reading, first_due
-from bot.trends.report import Closing, Report
+from bot.trends.report import Report
 from bot.web.console.security import Door
 from bot.web.trends_shown import Shown
 from bot.web.words import language_of, templates
 
 TRENDS = "/trends"
 PERMISSION = "trends.see"
-COLUMNS = ("period", "from", "to", "table", "cell", "value", "below", "off_by", "epsilon")
-LANGUAGES = ("vi", "en")
 AGAIN = 5  # seconds after which a chart may be asked for again
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # by which a table program would begin to compute
 _TYPES: Mapping[str, str] = {"svg": "image/svg+xml", "png": "image/png"}
 _CSV = "text/csv; charset=utf-8"
-
-Row = Mapping[str, Any]
 
 
 def trend_routes(house: App) -> APIRouter:
@@ -57,16 +49,16 @@ def trend_routes(house: App) -> APIRouter:
     @routes.get(f"{TRENDS}/export.csv")
     def export_csv(request: Request) -> Response:
         """Every number that was ever released; dictionary.csv tells what the columns mean."""
-        return desk.file(request, "banduong-trends.csv", _CSV, desk.as_csv)
+        return desk.file(request, "banduong-trends.csv", _CSV, desk.export.as_csv)
 
     @routes.get(f"{TRENDS}/export.json")
     def export_json(request: Request) -> Response:
         """The same with the dictionary, the privacy statement and the periods themselves."""
-        return desk.file(request, "banduong-trends.json", "application/json", desk.as_json)
+        return desk.file(request, "banduong-trends.json", "application/json", lambda report, _: desk.as_json(report))
 
     @routes.get(f"{TRENDS}/dictionary.csv")
     def dictionary_csv(request: Request) -> Response:
-        return desk.file(request, "banduong-trends-dictionary.csv", _CSV, desk.dictionary_as_csv)
+        return desk.file(request, "banduong-trends-dictionary.csv", _CSV, lambda *_: desk.export.dictionary_as_csv())
 
     if house.config.bot.trends.profile != "off":
         desk.charts.warm()
@@ -89,6 +81,7 @@ class _Desk:
     def __init__(self, house: App) -> None:
         self._house, self._library = house, house.library
         self.charts = Charts()
+        self.export = Export(house.library)
         self._readings = {language: Reading(house.library, language) for language in LANGUAGES}
         self._reading_it = threading.Lock()
         self._kept: _Glance | None = None
@@ -160,51 +153,8 @@ class _Desk:
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return response
 
-    def as_csv(self, report: Report, language: str) -> bytes:
-        """With the cell's name for people at the end of each row."""
-        reading, rows = self._readings[language], report.rows()
-        return _csv(
-            [*COLUMNS, "title"],
-            ({**row, "title": reading.title_of(str(row["table"]), str(row["cell"]))} for row in rows),
-        )
-
-    def as_json(self, report: Report, _language: str) -> bytes:
-        promised = self._promised(report)
-        whole = {
-            "about": self._in_both("about"),
-            "privacy": {
-                "unit": "account",
-                "delta": 0,
-                "per": "quarter",
-                "epsilon_once": promised.once if promised else None,
-                "epsilon_always": promised.always if promised else None,
-                **{language: reading.promise(promised) for language, reading in self._readings.items()},
-            },
-            "how": {language: reading.how() for language, reading in self._readings.items()},
-            "dictionary": list(self._dictionary()),
-            "periods": [_told(closing) for closing in report.closings],
-            "rows": list(report.rows()),
-        }
-        return json.dumps(whole, ensure_ascii=False, indent=1).encode()
-
-    def dictionary_as_csv(self, _report: Report, _language: str) -> bytes:
-        return _csv(["kind", "table", "name", *LANGUAGES], self._dictionary())
-
-    def _dictionary(self) -> Iterator[Row]:
-        """What the file, each column, each table and each cell of one part is; crossed tables are made of those."""
-        yield {"kind": "file", "table": "", "name": "csv", **self._in_both("format")}
-        for column in (*COLUMNS, "title"):
-            yield {"kind": "column", "table": "", "name": column, **self._in_both(f"column_{column}")}
-        cells = Cells(self._library)
-        for table in cells.of:
-            yield {"kind": "table", "table": table, "name": table, **self._in_both(table)}
-        for table, names in ({**cells.of, "region": tuple(one.id for one in self._library.trends.regions)}).items():
-            for name in names if "_" not in table else ():
-                titles = {language: cells.title(table, name, language) for language in LANGUAGES}
-                yield {"kind": "cell", "table": table, "name": name, **titles}
-
-    def _in_both(self, name: str) -> dict[str, str]:
-        return {language: reading.words[name] for language, reading in self._readings.items()}
+    def as_json(self, report: Report) -> bytes:
+        return self.export.as_json(report, self._promised(report))
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -220,14 +170,10 @@ class _Desk:
             return replace(self._kept, opened=tuple(one.period for one in all_open(connection)))
 
     def _promised(self, report: Report) -> Statement | None:
-        """By the profile of what was released last; before that, by the one that counts."""
-        last = report.closings[-1] if report.closings else None
         trends = self._house.config.bot.trends
-        profile = last.profile if last else trends.profile
-        if profile == "off":
-            return None
-        quarter = last.period.quarter if last else period_of("quarter", self._house.clock())
-        return statement(self._library.trend_rules, profile, quarter, quarterly=trends.quarter_tables)
+        return report.promised(
+            self._library.trend_rules, trends.profile, self._house.clock(), quarterly=trends.quarter_tables
+        )
 
 
 def _as_of(report: Report, name: str) -> Report | None:
@@ -243,32 +189,6 @@ def _earlier(report: Report, reading: Reading) -> Iterator[tuple[str, str]]:
     for closing in reversed(report.closings):
         if closing.period.grain != "week":
             yield closing.period.name, reading.period(closing.period)
-
-
-def _told(closing: Closing) -> Row:
-    return {
-        "period": closing.period.name,
-        "from": closing.begun_on.isoformat(),
-        "profile": closing.profile,
-        "tables": dict(closing.tables),
-        "whole": closing.whole,
-        "lost": closing.lost,
-    }
-
-
-def _csv(columns: list[str], rows: Iterator[Row]) -> bytes:
-    """With the mark by which table programs see that it is UTF-8; no text in it begins like a formula."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([_tame(row[column]) for column in columns] for row in rows)
-    return file.getvalue().encode("utf-8-sig")
-
-
-def _tame(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
 
 
 def _packed(request: Request, content: bytes, kind: str) -> Response:
