@@ -14,7 +14,8 @@ Row = dict[str, Any]
 
 WIDTH = 340  # px
 FONT = "DejaVu Sans, Noto Sans, Roboto, Segoe UI, system-ui, sans-serif"
-INK, SOFT, LINE, PAPER, ROAD, BAND, EMPTY = "#1d2b28", "#46534f", "#d8d2c4", "#ffffff", "#1f6f5c", "#a9d3c3", "#f0eee8"
+INK, SOFT, LINE, PAPER, EMPTY = "#1d2b28", "#46534f", "#d8d2c4", "#ffffff", "#f0eee8"
+ROAD, BAR, BAND = "#1f6f5c", "#4f9d86", "#a9d3c3"  # what crosses a bar or a band must be seen on it
 # From few to many: one direction of lightness, told apart by all kinds of colour sight (ColorBrewer YlGnBu); with the ink that reads on it.
 SHADES = (("#ffffcc", INK), ("#a1dab4", INK), ("#41b6c4", INK), ("#2c6fa8", PAPER), ("#253494", PAPER))
 _LADDERS = (
@@ -100,7 +101,7 @@ def bars(figures: Sequence[Figure], threshold: int) -> Spec:
             "height": _BAR * len(figures),
             "data": {"values": rows},
             "layer": [
-                {"transform": [known], "mark": {"type": "rect", "fill": ROAD}, "encoding": bar},
+                {"transform": [known], "mark": {"type": "rect", "fill": BAR}, "encoding": bar},
                 {"transform": [few], "mark": {"type": "rect", **_FEW}, "encoding": bar},
                 _rule(known, {**middle, "x": _x("low"), "x2": {"field": "high"}}),
                 *(_tick(known, {**middle, "x": _x(end)}) for end in ("low", "high")),

@@ -67,11 +67,11 @@ def trend_routes(house: App) -> APIRouter:
 
 @dataclass(frozen=True)
 class _Glance:
-    """All releases as they are just now, and the files that were made of them; while there are none, the periods that are open."""
+    """All releases as they are just now, and what was made of them; while there are none, the periods that are open."""
 
     closed: int
     report: Report
-    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    made: dict[tuple[str, ...], bytes] = field(default_factory=dict)
     opened: tuple[Period, ...] = ()
 
 
@@ -94,24 +94,29 @@ class _Desk:
         report = _as_of(glance.report, name)
         if report is None:
             return _missing()
+        key = ("page", language, name)
+        shown = glance.made.get(key) or self._page(glance, report, name, language)
+        if glance.closed:
+            glance.made[key] = shown
+        return _packed(request, shown, "text/html; charset=utf-8")
+
+    def _page(self, glance: _Glance, report: Report, name: str, language: str) -> bytes:
         reading = self._readings[language]
-        shown = templates.get_template("trends.html").render(
-            {
-                "w": reading.words,
-                "lang": language,
-                "as_of": reading.period(period_named(name)) if name else None,
-                "period": name or (report.closings[-1].period.name if report.closings else ""),
-                "news": self._news(reading, report, glance.opened),
-                "parts": list(Shown(self._library, report, reading).parts()),
-                "draws": can_draw(),
-                "how": reading.how(),
-                "missing": reading.notes(report),
-                "promise": reading.promise(self._promised(report)),
-                "earlier": list(_earlier(glance.report, reading)),
-                "public": self._house.config.bot.trends.public,
-            }
-        )
-        return _packed(request, shown.encode(), "text/html; charset=utf-8")
+        page = templates.get_template("trends.html")
+        return page.render(
+            w=reading.words,
+            lang=language,
+            as_of=reading.period(period_named(name)) if name else None,
+            period=name or (report.closings[-1].period.name if report.closings else ""),
+            news=self._news(reading, report, glance.opened),
+            parts=list(Shown(self._library, report, reading).parts()),
+            draws=can_draw(),
+            how=reading.how(),
+            missing=reading.notes(report),
+            promise=reading.promise(self._promised(report)),
+            earlier=list(_earlier(glance.report, reading)),
+            public=self._house.config.bot.trends.public,
+        ).encode()
 
     def _news(self, reading: Reading, report: Report, opened: tuple[Period, ...]) -> Mapping[str, Any]:
         newest = reading.newest(report)
@@ -147,8 +152,8 @@ class _Desk:
     def file(self, request: Request, name: str, kind: str, make: Callable[[Report, str], bytes]) -> Response:
         """Made once for each report and language."""
         glance, key = self._glance(), (name, language_of(request))
-        content = glance.files.get(key) or make(glance.report, key[1])
-        glance.files[key] = content
+        content = glance.made.get(key) or make(glance.report, key[1])
+        glance.made[key] = content
         response = _packed(request, content, kind)
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return response
