@@ -148,7 +148,7 @@ def test_the_status_tells_what_is_open_and_when_it_closes(place: Place) -> None:
     _, printed, _ = place.run("status")
     assert _line(printed, "2026-W47") == ["2026-W47", "standard", "2026-11-18", "2026-11-23", "03:00", "there"]
     assert _line(printed, "2026-Q4")[3:] == ["2027-01-01", "03:00", "there"]
-    assert "2 for who writes in one week" in printed
+    assert "2 for who writes once" in printed
     (place.home / "trend-keys" / "2026-W47.key").unlink()
     (place.home / "trend-keys" / "2026-11.key").write_bytes(bytes(32))
     printed = place.run("status")[1]
@@ -305,7 +305,7 @@ def test_t_12_the_statement_is_that_of_this_quarter(place: Place, library: Libra
     """Of the profile with which it was opened, whatever config.yml says since; of every profile where counting is off."""
     rules, quarter = library.trend_rules, period_of("quarter", NOW)
     told = {
-        name: f"{quarter.name}, {name}: epsilon {one.once:g} for who writes in one week, {one.always:g}"
+        name: f"{quarter.name}, {name}: epsilon {one.once:g} for who writes once, {one.always:g}"
         for name in ("pilot", "standard")
         for one in [statement(rules, name, quarter)]
     }

@@ -323,13 +323,13 @@ def test_what_is_usual_is_not_told_where_a_part_of_it_is_hidden(houses: Houses) 
                 ),
                 (
                     "Tháng 9/2026, lời mời làm việc trên mạng ở Campuchia, Lào, Myanmar và vùng đó tăng nhiều nhất ở Bắc Trung Bộ: "
-                    "khoảng 282 người, mọi khi 122. Có thể lệch 12."
+                    "khoảng 282 người, mọi khi 119. Có thể lệch 12."
                 ),
-                "Tháng 9/2026, ở Nghệ An có nhiều người nhắn hơn mọi khi: khoảng 555 người, mọi khi 330. Có thể lệch 12.",
+                "Tháng 9/2026, ở Nghệ An có nhiều người nhắn hơn mọi khi: khoảng 555 người, mọi khi 322. Có thể lệch 12.",
                 "Tuần 16/3 đến 22/3/2026: số đã mất, không công bố được.",
                 "Tuần 15/6 đến 21/6/2026: không đếm, nên không có số.",
                 "chỉ đếm từ ngày 9/10/2025",
-                "Ai chỉ nhắn trong một tuần: ε = 2. Ai tuần nào cũng nhắn: ε = 9.",
+                "Ai chỉ nhắn một lần: ε = 2. Ai tuần nào cũng nhắn: ε = 9.",
             ),
         ),
         (
@@ -338,14 +338,14 @@ def test_what_is_usual_is_not_told_where_a_part_of_it_is_hidden(houses: Houses) 
                 "Newest figures: the week of 21 September to 27 September 2026, September 2026, the third quarter of 2026.",
                 (
                     "In September 2026, offers of online work in Cambodia, Laos, Myanmar and near them rose most in the North "
-                    "central coast: about 282 people, usually 122; could be off by 12."
+                    "central coast: about 282 people, usually 119; could be off by 12."
                 ),
                 (
                     "In the third quarter of 2026, offers of online work in Cambodia, Laos, Myanmar and near them rose most in "
-                    "Nghệ An: about 193 people, usually 97; could be off by 4."
+                    "Nghệ An: about 193 people, usually 99; could be off by 4."
                 ),
                 "The week of 16 March to 22 March 2026: the figures are lost and cannot be published.",
-                "Who writes in one week only: ε = 2. Who writes in every week: ε = 9.",
+                "Who writes once: ε = 2. Who writes in every week: ε = 9.",
             ),
         ),
     ],

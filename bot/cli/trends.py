@@ -213,7 +213,7 @@ def _print_statements(house: App) -> None:
 
 
 def _told(promised: Statement) -> str:
-    return f"epsilon {promised.once:g} for who writes in one week, {promised.always:g} for who writes in each week; delta 0"
+    return f"epsilon {promised.once:g} for who writes once, {promised.always:g} for who writes in each week; delta 0"
 
 
 def _local(moment: dt.datetime) -> str:
