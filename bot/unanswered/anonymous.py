@@ -80,12 +80,12 @@ class Anonymiser:
             named += [j for j in beside if not gone[j] and words[j] in self._lists.doubtful]
 
     def _is_named(self, words: Sequence[str], i: int, *, gone: bool) -> bool:
-        word, before = words[i], words[i - 1] if i else ""
-        if word in self._lists.middles and 0 < i < len(words) - 1:
-            return self._may_be_name(before) and self._may_be_name(words[i + 1])
-        return word in self._lists.never or (
-            word in self._lists.doubtful and (gone or before in self._lists.introduces)
-        )
+        before, word, after = words[i - 1] if i else "", words[i], (*words[i + 1 : i + 3], "", "")
+        if word in self._lists.never or (word in self._lists.middles and i and self._may_be_name(after[0])):
+            return True
+        if after[0] in self._lists.middles and self._may_be_name(after[1]):
+            return True
+        return word in self._lists.doubtful and (gone or before in self._lists.introduces)
 
     def _may_be_name(self, word: str) -> bool:
         return word in self._lists.never or word in self._lists.doubtful

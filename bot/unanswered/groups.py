@@ -1,13 +1,13 @@
 """Questions that resemble each other. What fewer than eleven people ask is nowhere, and neither is a word that fewer of them use.
 
-The same rows always give the same groups. Two questions are alike where most of what they say is the same: words that many
-questions share ("khong", "lam sao") count little.
+The same rows always give the same groups. Two questions are alike where most of what they say is the same: words that stand everywhere
+in nlu/data ("khong", "lam sao") count little.
 """
 
 import heapq
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -36,15 +36,15 @@ class Group:
     people: Band
 
 
-def groups(questions: Iterable[Sequence[str]]) -> list[Group]:
-    """The largest first."""
-    return _Likeness(questions).groups()
+def groups(questions: Iterable[Sequence[str]], counts: Mapping[str, int]) -> list[Group]:
+    """The largest first. `counts`: how often each word stands in nlu/data."""
+    return _Likeness(questions, counts).groups()
 
 
 class _Likeness:
     """The different sets of words, each with the people who used it and its commonest wording."""
 
-    def __init__(self, questions: Iterable[Sequence[str]]) -> None:
+    def __init__(self, questions: Iterable[Sequence[str]], counts: Mapping[str, int]) -> None:
         by_set: dict[frozenset[str], list[tuple[int, tuple[str, ...]]]] = defaultdict(list)
         for words, count in sorted(Counter(tuple(words) for words in questions).items()):
             by_set[frozenset(words) - {GONE}].append((-count, words))
@@ -56,8 +56,8 @@ class _Likeness:
             for word in sorted(words_of):
                 holding[word].append(i)
         self._holding = {word: np.array(places) for word, places in holding.items()}
-        everybody = self._people.sum()
-        self._weight = {word: math.log(1 + everybody / self._people[at].sum()) for word, at in self._holding.items()}
+        most = max(counts.values(), default=1)
+        self._weight = {word: math.log(1 + most / counts.get(word, 1)) for word in holding}
         self._whole = np.array([math.fsum(self._weight[word] for word in one) for one in self._sets])
 
     def groups(self) -> list[Group]:

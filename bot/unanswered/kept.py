@@ -23,7 +23,6 @@ from bot.unanswered import AT_LEAST
 LIFE = dt.timedelta(days=30)
 MOST = 10_000  # rows; the oldest go first
 MOST_WAITING = 1_000
-_WEEK = dt.timedelta(days=7)
 
 Given = tuple[dt.date, tuple[str, ...]]
 
@@ -90,15 +89,18 @@ def _without_known(connection: Connection, waiting: Mapping[str, Given]) -> dict
 
 
 def _write(connection: Connection, keyring: Keyring, new: Mapping[str, Given], now: dt.datetime) -> None:
-    monday = _day(now) + LIFE + _WEEK - dt.timedelta(days=_day(now).weekday())
     for giver in new:
-        insert_unless_there(connection, unanswered_givers, {"lookup": giver, "until": monday})
+        insert_unless_there(connection, unanswered_givers, {"lookup": giver, "until": _monday_after(_day(now) + LIFE)})
     rows = list(new.values())
     secrets.SystemRandom().shuffle(rows)
     for day, words in rows:
         row_id = new_id()
         sealed = keyring.seal(" ".join(words), _place(row_id))
         connection.execute(insert(unanswered).values(id=row_id, day=day, sealed_words=sealed))
+
+
+def _monday_after(day: dt.date) -> dt.date:
+    return day + dt.timedelta(days=7 - day.weekday())
 
 
 def _place(row_id: str) -> str:

@@ -57,7 +57,10 @@ def _add_content(routes: APIRouter, desk: Desk) -> None:
         with desk.database.read() as connection:
             messages = _messages(outcomes.lately(connection, now, days), QUESTIONS)
             questions = kept.all_words(connection, desk.database.keyring, now)
-        found = [{"wording": " ".join(one.wording), "people": one.people} for one in groups(questions)]
+        found = [
+            {"wording": " ".join(one.wording), "people": one.people}
+            for one in groups(questions, desk.house.classifier.word_counts)
+        ]
         old = _old(desk, session.account.language, now)
         return desk.door.page(
             request, "content", session, days=days, spans=SPANS, messages=messages, groups=found, old=old
