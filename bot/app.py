@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.trends.counters import TrendStore
     from bot.understanding.classifier import EmbeddedClassifier
     from bot.understanding.interpreter import Interpreter
+    from bot.understanding.normalise import Normaliser
     from bot.understanding.readers import Readers
     from bot.understanding.reading import Understanding
 
@@ -75,14 +76,18 @@ class App:
         return load_or_train(self.config.nlu_folder, self.config.home / MODEL_FOLDER, self._progress)
 
     @cached_property
-    def interpreter(self) -> "Interpreter":
-        from bot.understanding.interpreter import Interpreter
+    def normaliser(self) -> "Normaliser":
         from bot.understanding.normalise import Normaliser
 
-        normaliser = Normaliser.from_file(self.config.nlu_folder / "teencode.yml", self.classifier.word_counts)
+        return Normaliser.from_file(self.config.nlu_folder / "teencode.yml", self.classifier.word_counts)
+
+    @cached_property
+    def interpreter(self) -> "Interpreter":
+        from bot.understanding.interpreter import Interpreter
+
         longest = self.config.bot.conversation.longest_text
         return Interpreter(
-            self.library, normaliser, self.classifier, self.classifier.tagger, self.classifier.word_counts, longest
+            self.library, self.normaliser, self.classifier, self.classifier.tagger, self.classifier.word_counts, longest
         )
 
     def read_apart(self) -> "Readers":
@@ -135,6 +140,8 @@ class App:
         idle = dt.timedelta(minutes=bot.conversation.idle_minutes)
         if self.counting:
             self.counting.look(now - idle, now)
+        if "processor" in self.__dict__:
+            self.processor.questions.keep(self.database, now)
         return purge(
             self.database,
             now,
@@ -146,9 +153,11 @@ class App:
     @cached_property
     def processor(self) -> "Processor":
         from bot.processor import Processor
+        from bot.unanswered.anonymous import Anonymiser
 
         life = dt.timedelta(minutes=self.config.bot.conversation.idle_minutes)
-        return Processor(self.interpreter, self.policy, self.database, life, self.counting)
+        anonymiser = Anonymiser(self.library, self.normaliser, self.classifier.word_counts)
+        return Processor(self.interpreter, self.policy, self.database, life, self.counting, anonymiser)
 
     # -- trends --------------------------------------------------------------------------------------------------------
 

@@ -392,6 +392,18 @@ class Permissions(Entry):
         return frozenset(permission for permission in self.permissions if self.allows(roles, permission))
 
 
+class NameWords(Entry):
+    """What tells a name or a place in folded words, and is taken out of what editors see."""
+
+    never: frozenset[str]
+    doubtful: frozenset[str]
+    introduces: frozenset[str]
+    middles: frozenset[str]
+    names: frozenset[str]
+    places: frozenset[str]
+    figures: frozenset[str]
+
+
 class ConsoleFile(RootModel[dict[str, dict[str, str]]]):
     """The words of the console in one language."""
 
@@ -466,6 +478,7 @@ class Library:
         self.trend_rules = reader.whole("policy/trends.yml", TrendRules)
         self.web: dict[str, dict[str, dict[str, str]]] = reader.raw("web.yml")
         self.policy_words: dict[str, dict[str, list[str]]] = reader.raw("policy/wording.yml")
+        self.name_words = reader.whole("policy/names.yml", NameWords)
         self.permissions = reader.whole("policy/permissions.yml", Permissions)
         self._console = {language: reader.console(language) for language in ("vi", "en")}
         reader.compare("console", self._console)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from bot import contacts, conversations, links, subscriptions
+from bot import contacts, conversations, links, outcomes, subscriptions
 from bot.channels.base import CAPABILITIES
 from bot.contacts import Contact
 from bot.conversation import lines
@@ -31,7 +31,8 @@ from bot.conversation.events import (
     OptedOut,
     Silenced,
 )
-from bot.conversation.policy import Policy
+from bot.conversation.outcome import is_for_editors, outcome_of
+from bot.conversation.policy import Policy, remembered
 from bot.conversation.state import Conversation, Facts, Mode, Turn
 from bot.conversations import FinishedTalk
 from bot.delivery import inbox, outbox
@@ -40,11 +41,14 @@ from bot.hotline import cases, exports, handing_on, relay
 from bot.messages import Address, InboundMessage, Lane, OutboundMessage
 from bot.outreach import progress
 from bot.store.database import Database
+from bot.unanswered.kept import Questions, giver_of
 from bot.understanding.clues import clues_in
+from bot.understanding.nlu_data import FLAGGED
 from bot.understanding.reading import Understanding
 
 if TYPE_CHECKING:
     from bot.counting import Counting
+    from bot.unanswered.anonymous import Anonymiser
     from bot.understanding.interpreter import Interpreter
 
 
@@ -53,12 +57,15 @@ ECHO = 16  # figures of the digest by which the same words are known again
 
 @dataclass(frozen=True)
 class Done:
-    """What a turn left behind. `over`: the talk that had ended when this message came, where it is one that is counted."""
+    """What a turn left behind. `over`: the talk that had ended when this message came, where it is one that is counted.
+    `asked`: who has just asked what we cannot answer, and `not_kept`: who must not be among those; keyed digests."""
 
     replies: tuple[OutboundMessage, ...]
     draft: tuple[str, ...] = ()
     erased: bool = False
     over: FinishedTalk | None = None
+    asked: str | None = None
+    not_kept: str | None = None
 
 
 class Processor:
@@ -71,12 +78,15 @@ class Processor:
         database: Database,
         draft_life: dt.timedelta = dt.timedelta(minutes=30),
         counting: "Counting | None" = None,
+        anonymiser: "Anonymiser | None" = None,
     ) -> None:
         self._interpreter = interpreter
         self._policy = policy
         self._database = database
         self._drafts = conversations.Drafts(draft_life)
         self._counting = counting
+        self._anonymiser = anonymiser
+        self.questions = Questions()
         self.arrivals = Arrivals()
 
     def handle(
@@ -95,7 +105,15 @@ class Processor:
                 self._database.checkpoint()
             if done.over and self._counting:
                 self._counting.count(done.over)
+            self._remember_question(done, message)
             return done.replies
+
+    def _remember_question(self, done: Done, message: InboundMessage) -> None:
+        """For editors, without whoever asked."""
+        if done.not_kept:
+            self.questions.forget(done.not_kept)
+        if done.asked and self._anonymiser:
+            self.questions.add(done.asked, self._anonymiser.words_of(message.text), message.received_at)
 
     def news(self, address: Address, now: dt.datetime) -> tuple[tuple[OutboundMessage, ...], bool]:
         """What waits for a person whose own program fetches it, and whether more may come: somebody on duty has their case."""
@@ -133,11 +151,12 @@ class Processor:
         clear = self._to_be_cleared(connection, contact, rendered, now)
         rendered = [_honest(part, contact, now) for part in rendered]
         erasing = any(isinstance(event, ErasureRequested) for event in turn.events)
+        giver = giver_of(keyring, contact.person or contact.id)
         if erasing:
             cases.erase_cases(connection, keyring, contact, now)
             if pulled:
                 contacts.forget(connection, keyring, contact, now)
-                return Done(_unstored(contact, inbox_id, rendered), erased=True)
+                return Done(_unstored(contact, inbox_id, rendered), erased=True, not_kept=giver)
             contacts.forget_but_for_a_word(connection, keyring, contact, now)
         else:
             conversations.save(connection, keyring, contact, turn.conversation, now, begun=known is None)
@@ -159,7 +178,19 @@ class Processor:
         finished = (
             conversations.finished_of(keyring, message.address, known) if known and over and not erasing else None
         )
-        return Done(messages, turn.conversation.draft, erasing, finished)
+        outcome = outcome_of(turn, remembered(conversation, now, self._policy.settings), self._policy.library)
+        for_editors = is_for_editors(outcome, turn, conversation, reading) and not self._has_told(connection, contact)
+        if outcome:
+            outcomes.note(connection, outcome, now)
+        return Done(
+            messages, turn.conversation.draft, erasing, finished,
+            asked=giver if for_editors else None,
+            not_kept=giver if erasing or turn.conversation.form in FLAGGED else None,
+        )  # fmt: skip
+
+    def _has_told(self, connection: Connection, contact: Contact) -> bool:
+        """Whether this person has told of danger before, here or on another line."""
+        return contact.helped_at is not None or cases.any_open(connection, links.addresses_of(connection, contact))
 
     def _note(
         self, connection: Connection, contact: Contact, reading: Understanding, turn: Turn, now: dt.datetime

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, update
 
-from bot import audit, conversations, links
+from bot import audit, conversations, links, outcomes
 from bot.delivery import dead_letters
 from bot.delivery.outbox import expire
 from bot.errors import StoreError
@@ -17,6 +17,7 @@ from bot.staff import sessions, throttle
 from bot.store.crypto import Keyring
 from bot.store.database import Database
 from bot.store.tables import case_messages, cases, consents, handoffs, inbox, outbox, pace, receipts
+from bot.unanswered import kept
 
 OUTBOX_LIFE = dt.timedelta(hours=24)  # of a text, after the final status
 INBOX_LIFE = dt.timedelta(days=7)  # how long a repeated external id is recognised
@@ -49,11 +50,13 @@ def purge(
             "words": _forget_words(connection, database.keyring, now - keep_words, now),
             "consents": _forget_consents(connection, now - CONSENT_LIFE),
             "audit": audit.purge(connection, database.keyring, now - audit.LIFE, now),
+            "unanswered questions": kept.purge(connection, now),
             "recipients": progress.forget_recipients(connection, now - progress.RECIPIENTS_LIFE),
         }
         progress.keep_figures(connection, now - ID_LIFE)
         connection.execute(delete(outbox).where(outbox.c.done_at < now - ID_LIFE))
         connection.execute(delete(receipts).where(receipts.c.received_at < now - ID_LIFE))
+        outcomes.purge(connection, now)
         links.purge_codes(connection, now)
         sessions.purge(connection, now)
         throttle.purge(connection, now)

@@ -6,7 +6,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from bot.content import load_yaml
+from bot.conversation.outcome import OUTCOMES, QUESTIONS
 from bot.hotline.reach import Reach
+from bot.unanswered.groups import Band
 from bot.web.words import templates
 from tests.conftest import ROOT
 
@@ -16,7 +18,8 @@ Context = dict[str, Any]
 ME = {"name": "Lan Anh", "roles": ["operator", "supervisor"], "on_duty": True, "open_cases": 3, "most_cases": 8}
 MAY = frozenset(
     "queue.see case.claim case.work case.assign case.ask_second case.decide_second case.hand_on case.export team.see "
-    "directory.see account.own people.manage audit.see settings.see alert.see alert.write alert.approve alert.stop alert.budget trends.see".split()
+    "service.see content.see directory.see account.own people.manage audit.see settings.see alert.see alert.write alert.approve alert.stop "
+    "alert.budget trends.see".split()
 )
 EVERYTHING = frozenset(
     "claim hand_over release skip priority ask refer second reveal code reach close reopen export note summary talk clue give_back".split()
@@ -478,6 +481,39 @@ SCHEDULE_FORM: Context = {
     "wrong": {},
 }
 
+SERVICE: Context = {
+    "days": 7,
+    "spans": (7, 30),
+    "waiting": WAITING,
+    "rows": [
+        {"priority": "P0", "target": 5, "opened": 14, "in_time": 11, "due": 13, "median": 3, "most_waited": 17, "nobody_came": 1, "ended": 9},
+        {"priority": "P1", "target": 60, "opened": 22, "in_time": 19, "due": 22, "median": 25, "most_waited": 1505, "nobody_came": 0, "ended": 20},
+        {"priority": "P2", "target": 1440, "opened": 3, "in_time": 0, "due": 0, "median": None, "most_waited": None, "nobody_came": 0, "ended": 1},
+        {"priority": "P3", "target": 2880, "opened": 0, "in_time": 0, "due": 0, "median": None, "most_waited": None, "nobody_came": 0, "ended": 0},
+    ],
+    "messages": {
+        "rows": [{"name": name, "count": 12 * place} for place, name in enumerate(OUTCOMES)],
+        "understood": 93,
+    },
+}  # fmt: skip
+CONTENT: Context = {
+    "days": 30,
+    "spans": (7, 30),
+    "messages": {"rows": SERVICE["messages"]["rows"][: len(QUESTIONS)], "understood": 88},
+    "groups": [
+        {"wording": "cho em hoi lam ho chieu mat bao lau", "people": Band(501, None)},
+        {"wording": "… muon vay tien ngan hang o … thi can giay gi", "people": Band(11, 20)},
+    ],
+    "old": [
+        {"kind": "number", "id": "kh_embassy", "title": "Đại sứ quán tại Campuchia", "day": NOW.date(), "state": "silent", "file": "content/hotlines.yml", "because": None},
+        {"kind": "answer", "id": "embassy_help_abroad/cambodia", "title": "Đang ở Campuchia thì gọi ai", "day": NOW.date(), "state": "silent",
+         "file": "content/answers/embassy_help_abroad.yml", "because": "Đại sứ quán tại Campuchia"},
+        {"kind": "alert", "id": "chat_jobs", "title": "Việc chat, trực máy ở nước ngoài", "day": NOW.date(), "state": "silent", "file": "content/alerts/", "because": None},
+        {"kind": "number", "id": "vn_113", "title": "Công an 113", "day": NOW.date(), "state": "overdue", "file": "content/hotlines.yml", "because": None},
+        {"kind": "answer", "id": "fees_deposit/refund", "title": "Đòi lại tiền cọc", "day": NOW.date(), "state": "soon", "file": "content/answers/fees_deposit.yml", "because": None},
+    ],
+}  # fmt: skip
+
 # name of the picture -> template, group of words, context beside the common one
 PAGES: dict[str, tuple[str, str, Context]] = {
     "queue": ("queue.html", "queue", QUEUE),
@@ -575,6 +611,10 @@ PAGES: dict[str, tuple[str, str, Context]] = {
         "alert_schedule_form",
         {**SCHEDULE_FORM, "wrong": {name: name for name in ("every", "weekday", "monthday", "hour", "hours", "last")}},
     ),
+    "service": ("service.html", "service", SERVICE),
+    "service-empty": ("service.html", "service", {**SERVICE, "messages": {**SERVICE["messages"], "understood": None}}),
+    "content": ("content.html", "content", CONTENT),
+    "content-empty": ("content.html", "content", {**CONTENT, "groups": [], "old": [], "messages": {**CONTENT["messages"], "understood": None}}),
     "error-alert": ("error.html", "error", {**ERROR, "detail": "changed", "about": "alert"}),
     "error": ("error.html", "error", ERROR),
     "error-nobody": ("error.html", "error", {"error": "missing", "back": "/console/login", "detail": None, "about": "case", **NOBODY}),

@@ -47,14 +47,18 @@ DOORS: dict[str, set[str]] = {
     "content_rules": {"letters", "channels", "content", "wording"},
     "nlu_rules": {"letters", "content", "content_rules", "understanding"},
     "jobs": {"errors", "messages"},
+    "freshness": {"content"},
+    "outcomes": {"messages", "store"},
+    "unanswered": {"messages", "content", "understanding", "store"},  # never contacts: nothing of it is about a person
     "retention": {
         "errors", "messages", "store", "audit", "staff", "contacts", "links", "conversations", "delivery", "hotline",
-        "outreach",
+        "outreach", "outcomes", "unanswered",
     },
     "incident": {"messages", "content", "store", "audit"},
     "processor": {
         "errors", "messages", "channels", "understanding", "conversation",
         "store", "contacts", "links", "subscriptions", "conversations", "delivery", "hotline", "outreach", "counting",
+        "outcomes", "unanswered",
     },
 }  # fmt: skip
 ON_TOP = {"announcing", "app", "rehearsal", "service", "sms_providers", "testing", "web", "cli"}

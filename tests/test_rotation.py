@@ -38,6 +38,7 @@ from tests.broadcasting import Office
 from tests.colleagues import join
 from tests.conftest import message
 from tests.hotline import Story
+from tests.questions import keep_questions
 
 HELD = "cứu em với, em đang bị nhốt ở Myawaddy"
 PEOPLE = 60
@@ -495,6 +496,7 @@ def _furnish(house: App) -> None:
     story.does(reach.set_reach, reach.read_hours("08:00", "11:00"))
     join(house)
     Office(house).writes(START)
+    keep_questions(house.database)
     with house.database.begin() as connection:
         keyring = house.database.keyring
         address = contacts.find_or_create(connection, keyring, Address("web", "early"), START)

@@ -34,6 +34,7 @@ from bot.testing import START
 from tests.broadcasting import Office
 from tests.case_files import SEALED_TO_THE_CASE, story
 from tests.conftest import message
+from tests.questions import keep_questions
 
 PHONE = "+84912345678"
 WORDS = "zebrafish"
@@ -139,6 +140,7 @@ def test_ciphertext_of_another_row_does_not_open(table: Table, column: str, sqli
     """Every column that the keyring seals is bound to its row: moved to another one it is refused, in one sentence."""
     _report_with_consent(sqlite_house)
     Office(sqlite_house).writes(START)
+    keep_questions(sqlite_house.database)
     keyring = sqlite_house.database.keyring
     with sqlite_house.database.begin() as connection:
         dead_letters.keep(

@@ -49,7 +49,7 @@ class Policy:
     """Built once from the library; `respond` may be called from many threads."""
 
     def __init__(self, library: Library, settings: Settings) -> None:
-        self._library = library
+        self.library = library
         self.settings = settings
         self._commands = Commands(library.commands)
 
@@ -61,14 +61,14 @@ class Policy:
             conversation=replace(conversation, language=language, turns=conversation.turns + 1),
             message=message,
             reading=reading,
-            speaker=Speaker(self._library, language),
+            speaker=Speaker(self.library, language),
             today=message.received_at.astimezone(VIETNAM).date(),
-            library=self._library,
+            library=self.library,
             settings=self.settings,
             commands=self._commands,
         )
         turn = next(turn for step in STEPS if (turn := step(desk)) is not None)
-        turn = introduced(reminded(turn, conversation, desk), conversation, self._library)
+        turn = introduced(reminded(turn, conversation, desk), conversation, self.library)
         turn = limits.without_end(turn, desk)
         seen = seen_in(turn, conversation, desk)
         return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at, seen=seen))
@@ -79,7 +79,7 @@ class Policy:
 
     def repeat_note(self, conversation: Conversation) -> Reply:
         """What stands in front of a message that may arrive twice."""
-        return Speaker(self._library, conversation.language).say("may_repeat")
+        return Speaker(self.library, conversation.language).say("may_repeat")
 
 
 def remembered(conversation: Conversation, now: dt.datetime, settings: Settings) -> Conversation:

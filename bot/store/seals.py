@@ -55,6 +55,7 @@ BY_KEYRING = (
     Seal(t.handoffs, "sealed_body"),
     Seal(t.schedules, "sealed_content"),
     Seal(t.broadcasts, "sealed_content"),
+    Seal(t.unanswered, "sealed_words"),
 )
 
 # Table and column of what only people can open (bot/store/boxes.py): the server could not seal it anew.

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -517,4 +518,33 @@ audit_head = Table(  # its lock makes the chain one line
     Column("name", String(10), primary_key=True),
     Column("position", Integer, nullable=False),
     Column("mac", String(64), nullable=False),
+)
+
+# -- figures of the service: about no person, so no table of these has row numbers, which would tell an order ----------------------
+
+turn_tallies = Table(  # what became of messages
+    "turn_tallies",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("outcome", String(20), primary_key=True),  # a closed word: bot.conversation.outcome
+    Column("shard", SmallInteger, primary_key=True),  # so that turns do not wait for each other
+    Column("count", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+unanswered = Table(  # what was asked and not understood, in a few everyday words
+    "unanswered",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("day", Date, nullable=False, index=True),
+    Column("sealed_words", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+unanswered_givers = Table(  # so that nobody is counted twice; which words were whose stands nowhere
+    "unanswered_givers",
+    metadata,
+    Column("lookup", String(64), primary_key=True),  # keyed HMAC of a random id
+    Column("until", Date, nullable=False, index=True),  # a Monday: not the day on which they wrote
+    sqlite_with_rowid=False,
 )

@@ -29,6 +29,7 @@ from bot.web.console.queue import queue_routes
 from bot.web.console.rooms import room_routes
 from bot.web.console.second_factor import carried_secret, shown_secret
 from bot.web.console.security import HOME, Door, Turned, source_of, turn
+from bot.web.console.service import service_routes
 from bot.web.console.signups import signup_routes
 from bot.web.console.talking import talking_routes
 
@@ -37,6 +38,7 @@ FIRST_PAGES = (
     ("queue.see", "/console/queue"),
     ("people.manage", "/console/people"),
     ("alert.see", "/console/alerts"),
+    ("content.see", "/console/content"),
     ("account.own", "/console/account"),
 )
 ROOMS = (
@@ -47,6 +49,7 @@ ROOMS = (
     talking_routes,
     handing_routes,
     room_routes,
+    service_routes,
     writing_routes,
     schedule_routes,
     signup_routes,
