@@ -151,6 +151,7 @@ def _killed_at(step: Step, moment: str, home: Path, work: Callable[[TrendStore],
 
 def _child(step: Step, moment: str, home: Path, work: Callable[[TrendStore], object]) -> None:
     store = open_store(home)
+    open_names(store)  # which opens it
     _arm(step, moment)
     work(store)
 
