@@ -1,6 +1,6 @@
 """kill -9 of processes that count and close trends, at random points; afterwards ledger, tables, releases and keys agree.
 
-Each process counts people of half a day after half a day and closes what is due, until it is killed; the next one goes on where that one
+Each process counts people every day and a half and closes what is due, until it is killed; the next one goes on where that one
 died. The last line is a JSON object. Run whole: python -m tests.soak_trends [--database postgresql] [--kills N];
 tests/test_trend_deaths.py runs a short one.
 """
@@ -37,7 +37,7 @@ from tests.trending import (
 )
 
 FORK = multiprocessing.get_context("fork")
-STEP = dt.timedelta(hours=12)
+STEP = dt.timedelta(hours=36)
 PEOPLE = 6  # who write in each step
 CROWD = 40  # of so many, so that most have been counted already
 BETWEEN_KILLS = (0.02, 0.5)  # seconds of work

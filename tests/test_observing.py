@@ -181,11 +181,12 @@ def test_a_talk_counts_for_the_week_of_its_last_message(counted: App) -> None:
 
 
 def test_who_deletes_everything_before_the_talk_was_counted_is_not_counted(counted: App) -> None:
-    """Also where the wish comes as the first message of a new talk."""
-    for silence in (1, 31):
-        who = f"someone{silence}"
-        counted.processor.handle(message(LURE, to=who, at=MONDAY))
-        counted.processor.handle(message("xoa", to=who, number=2, at=MONDAY + dt.timedelta(minutes=silence)))
+    """Also where the wish comes as the first message of a new talk, and on every kind of channel."""
+    for channel in ("web", "sms"):
+        for silence in (1, 31):
+            who, later = f"+849123456{silence:02}", MONDAY + dt.timedelta(minutes=silence)
+            counted.processor.handle(message(LURE, to=who, channel=channel, at=MONDAY))
+            counted.processor.handle(message("xoa", to=who, channel=channel, number=2, at=later))
     counted.clock = lambda: MONDAY + dt.timedelta(hours=2)
     counted.forget()
     assert rows(counted.trends, t.ledger) == []

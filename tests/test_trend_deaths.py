@@ -21,6 +21,7 @@ from bot.trends.periods import period_named
 from bot.trends.release import close_due
 from tests.soak_trends import Plan, soak
 from tests.trending import (
+    LATER,
     MONDAY,
     MONTH,
     OFFER,
@@ -43,7 +44,14 @@ COMMIT: Step = (Engine, "commit")
 STEPS_OF_A_COUNTING: list[Step] = [
     (counters, "insert_unless_there"), (keys.PeriodKey, "tag"), (TrendStore, "_write"), (keys.PeriodKey, "seal"), COMMIT,
 ]  # fmt: skip
-STEPS_OF_AN_OPENING: list[Step] = [(keys, "_sync"), (TrendStore, "_promise_of"), (keys.PeriodKey, "seal"), COMMIT]
+STEPS_OF_AN_OPENING: list[Step] = [
+    (os, "link"),
+    (Path, "unlink"),
+    (keys, "_sync"),
+    (TrendStore, "_promise_of"),
+    (keys.PeriodKey, "seal"),
+    COMMIT,
+]
 STEPS_OF_A_CLOSING: list[Step] = [
     (release, "noisy"), (release, "_release"), (release, "_write_down"), (release, "_destroy_rows"), COMMIT,
     (keys.PeriodKeys, "destroy"), (Path, "unlink"), (keys, "_sync"), (TrendDatabase, "leave_nothing"),
@@ -62,7 +70,7 @@ def test_t_08_whenever_a_process_dies_ledger_tables_and_releases_agree(tmp_path:
     kills = int(os.environ.get("BANDUONG_SOAK_KILLS", "25"))
     result = soak(Plan(kills=kills, between=(0.02, 0.4)), tmp_path)
     assert result["wrong"] == []
-    assert int(str(result["closed"])) >= kills // 5  # there was something to die in
+    assert result["closed"]  # there was something to die in
 
 
 @pytest.mark.postgres
@@ -76,13 +84,18 @@ def test_t_08_the_same_on_a_server(postgres_database: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS_OF_AN_OPENING, ids=_name)
 def test_t_08_an_opening_that_is_killed_is_done_by_the_next_look(step: Step, moment: str, tmp_path: Path) -> None:
-    """A key without its period does no harm: the next look uses it."""
+    """A key without its period does no harm: the next look uses it. Whatever else lies beside it goes with it."""
     _killed_at(step, moment, tmp_path, lambda store: store.open_periods(MONDAY))
     store = open_store(tmp_path)
     store.open_periods(MONDAY)
     assert open_names(store) == key_files(store) == {WEEK, MONTH, QUARTER}
     assert store.count("web|lan", OFFER, MONDAY)
     assert disagreements(store) == []
+    secrets = [key.secret for name in key_files(store) if (key := store.keys.find(period_named(name)))]
+    close_due(store, MONDAY + LATER)
+    assert not [
+        path for path in tmp_path.rglob("*") for secret in secrets if path.is_file() and secret in path.read_bytes()
+    ]
     store.database.close()
 
 
@@ -138,6 +151,7 @@ def _killed_at(step: Step, moment: str, home: Path, work: Callable[[TrendStore],
 
 def _child(step: Step, moment: str, home: Path, work: Callable[[TrendStore], object]) -> None:
     store = open_store(home)
+    open_names(store)  # which opens it
     _arm(step, moment)
     work(store)
 

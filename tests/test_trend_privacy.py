@@ -20,11 +20,12 @@ from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
 
 from bot.app import App
+from bot.config import load_config
 from bot.errors import StoreError
 from bot.observations import Observation
 from bot.store import tables, trend_tables
 from bot.store import trend_tables as t
-from bot.store.database import insert_unless_there, open_database
+from bot.store.database import insert_unless_there
 from bot.trends import counters
 from bot.trends.budget import half_width, statement
 from bot.trends.cells import Cells
@@ -514,17 +515,19 @@ def test_t_09_a_role_of_its_own_keeps_both_stores_apart(postgres_database: str, 
     )
     _run(postgres_database, *(statement.format(role=own, password=password) for statement in ROLE_SQL))
     try:
-        house = open_database(_as(postgres_database, main, password), tmp_path / "home")
-        trends = open_store(tmp_path, _as(postgres_database, own, password))
+        house = _house_of_two_roles(
+            tmp_path, _as(postgres_database, main, password), _as(postgres_database, own, password)
+        )
+        trends = house.trends
         count_people(trends, MONDAY, people=3)
         close_all(trends)
         for table in t.metadata.sorted_tables:
-            with pytest.raises(StoreError, match="InsufficientPrivilege"), house.begin() as connection:
+            with pytest.raises(StoreError, match="InsufficientPrivilege"), house.database.begin() as connection:
                 connection.execute(text(f"SELECT * FROM trends.{table.name}"))
         for table in tables.metadata.sorted_tables:
             with pytest.raises(StoreError, match="InsufficientPrivilege"), trends.database.begin() as connection:
                 connection.execute(text(f"SELECT * FROM public.{table.name}"))
-        house.close()
+        house.database.close()
         trends.database.close()
     finally:
         postgres = make_url(postgres_database).username
@@ -535,6 +538,11 @@ def test_t_09_a_role_of_its_own_keeps_both_stores_apart(postgres_database: str, 
                 f"DROP OWNED BY {role}",
                 f"DROP ROLE {role}",
             )
+
+
+def _house_of_two_roles(home: Path, url: str, trends_url: str) -> App:
+    named = {"BANDUONG_HOME": str(home), "BANDUONG_DATABASE_URL": url, "BANDUONG_TRENDS_DATABASE_URL": trends_url}
+    return counting(App(load_config(ROOT / "config.yml", named)))
 
 
 def _as(url: str, role: str, password: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text, update
+from sqlalchemy import delete, text, update
 
 from bot.app import App
 from bot.content import Library
@@ -476,14 +476,54 @@ def test_a_damaged_counter_is_told_in_a_sentence(store: TrendStore, damage: byte
 
 
 def test_counters_that_change_places_are_noticed(file_store: TrendStore) -> None:
-    """What is sealed belongs to one table of one period, and to its cells in their order."""
+    """What is sealed belongs to one table of one period, and to its cells in their order; none may be missing."""
     count_people(file_store, MONDAY, people=4)
     own = (t.counters.c.period == WEEK, t.counters.c.table_name == "topic")
-    turned = json.dumps(list(reversed(file_store.cells.of["topic"])))
+    for cells in (json.dumps(list(reversed(file_store.cells.of["topic"]))), "?"):
+        with file_store.database.begin() as connection:
+            connection.execute(update(t.counters).where(*own).values(cells=cells))
+        with pytest.raises(TrendsError, match="changed outside"):
+            exact(file_store, WEEK)
     with file_store.database.begin() as connection:
-        connection.execute(update(t.counters).where(*own).values(cells=turned))
-    with pytest.raises(TrendsError, match="changed outside"):
-        exact(file_store, WEEK)
+        connection.execute(delete(t.counters).where(*own))
+    with pytest.raises(TrendsError, match="removed outside"):
+        close_all(file_store)
+    assert WEEK in open_names(file_store)
+
+
+@pytest.mark.parametrize("where", ["a file that is none", "a server that is down"])
+def test_a_store_of_trends_that_cannot_be_used_keeps_nobody_from_their_answer(
+    where: str, sqlite_house: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The house starts, answers and forgets; what is wrong is told in a sentence. Once the store is there again, people are counted."""
+    house, home = counting(sqlite_house), sqlite_house.config.home
+    home.mkdir()
+    if where == "a file that is none":
+        (home / "trends.db").write_bytes(b"nothing of ours " * 512)
+    else:
+        url = f"postgresql://nobody@/nothing?host={home}"
+        house.config = house.config.model_copy(update={"trends_database_url": url})
+    assert house.processor.handle(message(LURE, at=MONDAY))
+    assert house.processor.handle(message(LURE, number=2, at=MONDAY + IDLE))
+    house.clock = lambda: MONDAY + 2 * IDLE
+    assert house.forget()["conversations"] == 1
+    assert "a talk could not be counted: The trends' database cannot be used: The database" in caplog.text
+    assert "periods of trends could not be opened" in caplog.text
+    if where == "a file that is none":
+        (home / "trends.db").unlink()
+        house.forget()
+        assert house.trends.count("web|lan", OFFER, MONDAY + IDLE)
+    house.trends.database.close()
+
+
+@pytest.mark.postgres
+def test_nobody_waits_for_trends_longer_than_seconds(postgres_database: str, tmp_path: Path) -> None:
+    """A server that does not answer, and a row that somebody holds: five seconds, and the talk is not counted."""
+    store = open_store(tmp_path, postgres_database)
+    with store.database.begin() as connection:
+        assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "5s"
+        assert connection.connection.driver_connection.info.get_parameters()["connect_timeout"] == "5"  # type: ignore[union-attr]
+    store.database.close()
 
 
 def test_what_goes_wrong_with_trends_keeps_nobody_from_their_answer(

@@ -214,8 +214,8 @@ def _rebuilding(engine: Engine) -> Iterator[Connection]:
 # -- engine ------------------------------------------------------------------------------------------------------------
 
 
-def engine_of(url: str, search_path: str | None = None) -> Engine:
-    """`search_path`: the schema of a PostgreSQL server in which our tables are; a file has none."""
+def engine_of(url: str, search_path: str | None = None, patience: int | None = None) -> Engine:
+    """`search_path`: the schema of a PostgreSQL server in which our tables are; a file has none. `patience`: seconds to wait for a server."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
@@ -225,7 +225,10 @@ def engine_of(url: str, search_path: str | None = None) -> Engine:
         options = "-c jit=off"  # compiling a statement takes longer than any of ours
         if search_path:
             options += f" -c search_path={search_path}"
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"options": options})
+        if patience:
+            options += f" -c lock_timeout={patience}s"
+        waits = {"connect_timeout": patience} if patience else {}
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"options": options, **waits})
     except (SQLAlchemyError, NoSuchModuleError, ModuleNotFoundError, ValueError):
         raise StoreError(
             "The database address cannot be used: give sqlite:///FILE or postgresql://USER@HOST/NAME."

@@ -1,6 +1,8 @@
 """The store of trends: a file of its own beside the database, or the schema `trends` of a PostgreSQL server, best with a role of its own."""
 
 import contextlib
+import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,42 +18,63 @@ from bot.store.database import Database, engine_of, explain, prepare_home
 VERSION = "1"
 SCHEMA = "trends"
 FILE = "trends.db"
+PATIENCE = 5  # seconds: nobody waits longer for their answer because of trends
+
+log = logging.getLogger("banduong")
 
 
 class TrendDatabase:
-    """Opened and of the right version. It knows nothing of people, and the other database nothing of it."""
+    """It knows nothing of people, and the other database nothing of it.
+
+    Opened when it is first used: where its server is down, people are still answered.
+    """
 
     def __init__(self, url: str) -> None:
-        self.engine = engine_of(url, search_path=SCHEMA)
-        if self.engine.dialect.name == "sqlite":
-            prepare_home(Path(self.engine.url.database or "").parent)
+        self.engine = engine_of(url, search_path=SCHEMA, patience=PATIENCE)
         self._database = Database(self.engine, Keyring({}, "", b""))
-        try:
-            with self.engine.begin() as connection:
-                _prepare(connection)
-        except (DBAPIError, SQLAlchemyError) as error:
-            self.engine.dispose()
-            reason = explain(error) if isinstance(error, DBAPIError) else f"({type(error).__name__})"
-            raise StoreError(f"The trends' database cannot be used: {reason}") from None
+        self._opening = threading.Lock()
+        self._opened = False
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
+        self._open()
         with self._database.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
+        self._open()
         with self._database.read() as connection:
             yield connection
+
+    def _open(self) -> None:
+        """Made or found to be of the right version, once."""
+        with self._opening:
+            if self._opened:
+                return
+            if self.engine.dialect.name == "sqlite":
+                prepare_home(Path(self.engine.url.database or "").parent)
+            try:
+                with self.engine.begin() as connection:
+                    _prepare(connection)
+            except SQLAlchemyError as error:
+                reason = explain(error) if isinstance(error, DBAPIError) else f"({type(error).__name__})"
+                raise StoreError(f"The trends' database cannot be used: {reason}") from None
+            self._opened = True
 
     def leave_nothing(self) -> None:
         """After a closing: no deleted row lingers in the file, in its log or in the server's tables."""
         if self.engine.dialect.name == "sqlite":
             self._database.checkpoint()
             return
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for table in t.OPEN:
-                connection.execute(text(f"VACUUM FULL {table.name}"))
+        try:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for table in t.OPEN:
+                    connection.execute(text(f"VACUUM FULL {table.name}"))
+        except (
+            DBAPIError
+        ) as error:  # what lingers there is worth nothing without its key, and goes with the next closing
+            log.warning("the trends' tables could not be emptied: %s", explain(error))
 
     def close(self) -> None:
         self._database.close()

@@ -100,12 +100,11 @@ class TrendStore:
 
     def counts(self, connection: Connection, opened: OpenPeriod, key: PeriodKey, table: str) -> dict[str, int]:
         """The exact counts of an open period by cell, which nobody is ever shown. Its cells are those with which it was opened."""
-        row = connection.execute(select(t.counters).where(*_own(opened.period, table))).one()
-        return dict(
-            zip(
-                json.loads(row.cells), key.open(row.sealed_counts, _place(opened.period, table, row.cells)), strict=True
-            )
-        )
+        row = connection.execute(select(t.counters).where(*_own(opened.period, table))).one_or_none()
+        if row is None:
+            raise TrendsError("A counter was removed outside Bạn Đường: restore the trends' database.")
+        counts = key.open(row.sealed_counts, _place(opened.period, table, row.cells))
+        return dict(zip(json.loads(row.cells), counts, strict=True))
 
     def _count_in(self, connection: Connection, opened: OpenPeriod, who: str, seen: Observation) -> bool:
         """Where there is no key, nobody is counted."""
