@@ -90,7 +90,7 @@ def went_elsewhere(outbox: Any, addresses: Any, *, or_is_held: bool = False) -> 
     """Of a row of a broadcast and its address: it may have arrived on another line of this person. Both may have lain ready when
     they were linked. `or_is_held`: or it is about to leave there; of two in hand at the same moment one gives way."""
     other, theirs = t.outbox.alias("on_other_line"), t.addresses.alias("other_line")
-    went = other.c.status.in_([literal_column(f"'{status}'") for status in _LEFT])
+    went: ColumnElement[bool] = other.c.status.in_([literal_column(f"'{status}'") for status in _LEFT])
     if or_is_held:
         went = or_(went, and_(other.c.status == literal_column("'claimed'"), other.c.id < outbox.c.id))
     there = exists().where(
