@@ -13,7 +13,7 @@ from bot.contacts import Contact
 from bot.delivery import news, outbox, pace
 from bot.delivery.outbox import Due, Outcome
 from bot.errors import OutreachError
-from bot.messages import Address
+from bot.messages import Address, DeliveryReceipt, DeliveryStatus
 from bot.outreach import audience, broadcasts
 from bot.outreach.audience import Audience
 from bot.outreach.terms import Limits
@@ -195,6 +195,20 @@ def test_an_alert_that_may_have_left_is_not_tried_again(office: Office) -> None:
     assert len(office.deliver(NOON + MINUTE, "sms")) == 1
     figures = office.progress(sent.id, NOON + MINUTE)
     assert (figures.states, figures.failures, figures.spent_vnd) == ({"uncertain": 2, "sent": 1}, {}, 1500)
+
+
+def test_an_alert_that_did_not_reach_the_handset_is_not_sent_again(sqlite_office: Office) -> None:
+    """A reply would be, ten minutes later; an alert goes, and is paid for, once."""
+    office = sqlite_office
+    _subscribe(office, 1, channel="sms")
+    office.send(a_plan(budget_vnd=1000))
+    assert len(office.deliver(NOON, "sms")) == 1
+    ((row_id, _),) = _statuses(office).items()
+    receipt = DeliveryReceipt("sms", row_id, DeliveryStatus.UNDELIVERED, "30003", refusal="retryable")
+    with office.house.database.begin() as connection:
+        assert outbox.record_receipt(connection, office.keyring, receipt, NOON + SECOND)
+    assert _statuses(office) == {row_id: "undelivered"}
+    assert office.deliver(NOON + HOUR, "sms") == []
 
 
 # -- whose other line --------------------------------------------------------------------------------------------------
