@@ -43,6 +43,9 @@ NUMBER = re.compile(r"^(.+), ([^:]+): ([\d.,]+) (?:người|people), (?:có th�
 FEW = re.compile(r"^(.+), ([^:]+): (?:ít hơn|fewer than) 11 (?:người|people)$")
 SEEN = ("trends.see", {"analyst", "outreach", "supervisor", "admin"})
 PHONE = 360  # px
+ASKEW = """[...document.images].filter(one =>
+  Math.abs(one.getAttribute("width") / one.getAttribute("height") - one.naturalWidth / one.naturalHeight) > 0.01
+).map(one => one.outerHTML)"""
 
 Told = dict[
     tuple[str, str], int | None
@@ -535,6 +538,7 @@ def test_trends_fit_a_phone_a_desk_and_paper(town: App) -> None:
             assert page.locator("img").count() == len(CHARTS)
             assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
             assert page.locator("img").first.bounding_box()["width"] <= width  # type: ignore[index]
+            assert page.evaluate(ASKEW) == []
         page.emulate_media(media="print")
         assert not page.locator("nav").is_visible()
         assert page.locator("#promise").is_visible()

@@ -13,6 +13,7 @@ Spec = Mapping[str, Any]
 Row = dict[str, Any]
 
 WIDTH = 340  # px
+MARGIN = 10  # px around a chart
 FONT = "DejaVu Sans, Noto Sans, Roboto, Segoe UI, system-ui, sans-serif"
 INK, SOFT, LINE, PAPER, EMPTY = "#1d2b28", "#46534f", "#d8d2c4", "#ffffff", "#f0eee8"
 ROAD, BAR, BAND = "#1f6f5c", "#4f9d86", "#a9d3c3"  # what crosses a bar or a band must be seen on it
@@ -292,6 +293,11 @@ def heat(rows_of: Sequence[tuple[str, Sequence[Figure]]], columns: Sequence[str]
     )
 
 
+def size(spec: Spec) -> tuple[int, int]:
+    """Width and height in pixels, so that a page keeps the room for a chart that is still on its way."""
+    return round(spec["width"] + 2 * MARGIN), round(spec["height"] + 2 * MARGIN)
+
+
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 _SAYS = {"description": {"field": "says"}}
@@ -304,7 +310,7 @@ def _whole(spec: Row) -> Spec:
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": PAPER,
-        "padding": 10,
+        "padding": MARGIN,
         **spec,
         "config": config,
     }

@@ -1,14 +1,14 @@
 """The parts of /trends: each has a chart, what the chart shows in words, and a table with the same numbers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.content import Library
 from bot.trends.cells import BETWEEN
 from bot.trends.periods import Period
 from bot.trends.reading import Reading, by_size, shown_periods
 from bot.trends.report import Number, Report
-from bot.trends.specs import Figure, Legend, Moment, Panel, Spec, Tile, bars, heat, series, tiles
+from bot.trends.specs import Figure, Legend, Moment, Panel, Spec, Tile, bars, heat, series, size, tiles
 
 NAMED = 3  # cells that the words for a chart name
 BESIDE_MAP = {"abroad": (0.0, 9.0), "unknown": (0.0, 10.15)}  # column and row, where the map has room
@@ -24,13 +24,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Part:
-    """`alt` is None where there is no chart."""
+    """`alt`: the chart in words, `size`: its width and height; None where there is no chart."""
 
     name: str
     heading: str
     intro: str
     alt: str | None
     table: Table
+    size: tuple[int, int] | None = None
 
 
 class Shown:
@@ -44,7 +45,8 @@ class Shown:
         """Those for which something was released, the question "what?" first."""
         for name, make in self._parts.items():
             if self._report.periods(_table_of(name)):
-                yield make(name)
+                part = make(name)
+                yield replace(part, size=size(self.spec(name))) if self.has_chart(name) else part
 
     def has_chart(self, name: str) -> bool:
         return name in self._charts and bool(self._report.periods(_table_of(name)))
