@@ -54,6 +54,8 @@ bench: setup-dev
 soak: setup-dev
 	@$(BIN)/python -m tests.soak --database sqlite
 	@$(BIN)/python -m tests.soak --database postgresql
+	@$(BIN)/python -m tests.soak_trends --database sqlite --kills 100
+	@$(BIN)/python -m tests.soak_trends --database postgresql --kills 100
 
 soak-broadcast: setup-dev
 	@$(BIN)/python -m tests.soak_broadcast --database sqlite

@@ -321,11 +321,11 @@ def test_what_is_usual_is_not_told_where_a_part_of_it_is_hidden(houses: Houses) 
             (
                 "Số mới nhất: tuần 21/9 đến 27/9/2026, tháng 9/2026, quý 3/2026.",
                 (
-                    "Tuần 21/9 đến 27/9/2026, lời mời làm việc trên mạng ở Campuchia, Lào, Myanmar và vùng đó tăng nhiều nhất: "
+                    "Tuần 21/9 đến 27/9/2026, lời mời làm việc trên mạng ở Campuchia, Lào, Myanmar tăng nhiều nhất: "
                     "khoảng 255 người, mọi khi 148. Có thể lệch 12."
                 ),
                 (
-                    "Tháng 9/2026, lời mời làm việc trên mạng ở Campuchia, Lào, Myanmar và vùng đó tăng nhiều nhất ở Bắc Trung Bộ: "
+                    "Tháng 9/2026, lời mời làm việc trên mạng ở Campuchia, Lào, Myanmar tăng nhiều nhất ở Bắc Trung Bộ: "
                     "khoảng 282 người, mọi khi 119. Có thể lệch 12."
                 ),
                 "Tháng 9/2026, ở Nghệ An có nhiều người nhắn hơn mọi khi: khoảng 555 người, mọi khi 322. Có thể lệch 12.",
@@ -340,11 +340,11 @@ def test_what_is_usual_is_not_told_where_a_part_of_it_is_hidden(houses: Houses) 
             (
                 "Newest figures: the week of 21 September to 27 September 2026, September 2026, the third quarter of 2026.",
                 (
-                    "In September 2026, offers of online work in Cambodia, Laos, Myanmar and near them rose most in the North "
+                    "In September 2026, offers of online work in Cambodia, Laos, Myanmar rose most in the North "
                     "central coast: about 282 people, usually 119; could be off by 12."
                 ),
                 (
-                    "In the third quarter of 2026, offers of online work in Cambodia, Laos, Myanmar and near them rose most in "
+                    "In the third quarter of 2026, offers of online work in Cambodia, Laos, Myanmar rose most in "
                     "Nghệ An: about 193 people, usually 99; could be off by 4."
                 ),
                 "The week of 16 March to 22 March 2026: the figures are lost and cannot be published.",
