@@ -179,7 +179,8 @@ class Processor:
             conversations.finished_of(keyring, message.address, known) if known and over and not erasing else None
         )
         outcome = outcome_of(turn, remembered(conversation, now, self._policy.settings), self._policy.library)
-        for_editors = is_for_editors(outcome, turn, conversation, reading) and not self._has_told(connection, contact)
+        calm = contact.helped_at is None  # on no line of theirs has danger ever been told
+        for_editors = calm and is_for_editors(outcome, turn, conversation, reading)
         if outcome:
             outcomes.note(connection, outcome, now)
         return Done(
@@ -187,10 +188,6 @@ class Processor:
             asked=giver if for_editors else None,
             not_kept=giver if erasing or turn.conversation.form in FLAGGED else None,
         )  # fmt: skip
-
-    def _has_told(self, connection: Connection, contact: Contact) -> bool:
-        """Whether this person has told of danger before, here or on another line."""
-        return contact.helped_at is not None or cases.any_open(connection, links.addresses_of(connection, contact))
 
     def _note(
         self, connection: Connection, contact: Contact, reading: Understanding, turn: Turn, now: dt.datetime

@@ -260,7 +260,7 @@ def test_an_empty_queue_says_so(home: Path, capsys: pytest.CaptureFixture[str]) 
 def test_purge_tells_how_much_went(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On a fresh home there is nothing to forget."""
     assert _run("purge") == 0
-    told = "conversations, outbox, dead letters, inbox, cases, words, consents, audit, recipients"
+    told = "conversations, outbox, dead letters, inbox, cases, words, consents, audit, unanswered questions, recipients"
     assert capsys.readouterr().out.strip() == ", ".join(f"0 {kind}" for kind in told.split(", "))
     assert home.exists()
 

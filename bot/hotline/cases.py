@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from bot import audit
 from bot.contacts import Contact, record_consent
@@ -91,12 +91,6 @@ def open_case_of(connection: Connection, keyring: Keyring, contact: Contact) -> 
     """The person's open case. Whoever calls holds the lock of their address."""
     row = connection.execute(_OPEN, {"person": contact.id}).first()
     return to_write(connection, keyring, row) if row else None
-
-
-def any_open(connection: Connection, address_ids: Sequence[str]) -> bool:
-    """Whether one of these addresses has an open case."""
-    theirs = exists().where(cases.c.address_id.in_(address_ids), cases.c.status == "open")
-    return bool(connection.execute(select(theirs)).scalar_one())
 
 
 def to_write(connection: Connection, keyring: Keyring, row: Any) -> Case:

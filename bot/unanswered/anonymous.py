@@ -13,6 +13,7 @@ from bot.understanding.normalise import Normaliser, PlainText, Token
 
 GONE = "…"
 COMMON = 20  # times in nlu/data: from there on a word is everybody's
+LONGEST = 500  # characters that are looked at
 MOST = 12  # words kept, gaps among them
 FEWEST = 2  # words without which nothing is kept
 AFTER_NAME_CUE, AFTER_PLACE_CUE = 3, 2  # words that go
@@ -35,7 +36,7 @@ class Anonymiser:
 
     def words_of(self, text: str) -> tuple[str, ...]:
         """The words that stay, in order, and `GONE` for what went between them; nothing where too little stays."""
-        plain = self._normaliser.plain(text)
+        plain = self._normaliser.plain(text[:LONGEST])
         words = [token.word for token in plain.tokens]
         gone = [word not in self._known or word in self._lists.never for word in words]
         for wrong in (
@@ -88,7 +89,8 @@ class Anonymiser:
         return word in self._lists.doubtful and (gone or before in self._lists.introduces)
 
     def _may_be_name(self, word: str) -> bool:
-        return word in self._lists.never or word in self._lists.doubtful
+        """A word that nobody knows may always be one; the end of the message is none."""
+        return word != "" and (word not in self._known or word in self._lists.never or word in self._lists.doubtful)
 
 
 def _places(library: Library) -> Iterator[str]:
