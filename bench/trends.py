@@ -6,8 +6,10 @@ is left behind can be looked at: python -m bench.trends [PEOPLE] [--keep FOLDER]
 
 import argparse
 import datetime as dt
+import html
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from fastapi.testclient import TestClient
 from sqlalchemy.engine import make_url
 
 from bot.app import App
@@ -26,6 +29,7 @@ from bot.messages import Address, InboundMessage
 from bot.observations import Observation
 from bot.trends.counters import TrendStore
 from bot.trends.report import Report
+from bot.web.pages import create_site
 from tests import postgres
 
 ROOT = Path(__file__).parent.parent
@@ -126,7 +130,31 @@ def year(home: Path, people: int) -> Rows:
         ("counting and forgetting, a talk", looks, "ms"),
         ("closing a quarter with its month and week", closings, "ms"),
         ("reading all releases of a year", [read], "ms"),
+        *_pages(house),
     ]
+
+
+def _pages(house: App) -> Rows:
+    """The page as it is made once a release, and then for everybody; each chart the same."""
+    site = TestClient(create_site(house))
+    page = [_took(site, "/trends") for _ in range(20)]
+    drawn = re.findall(r'src="(/trends/charts/[^"]+)"', site.get("/trends").text)
+    _took(
+        site, drawn[0].replace(".svg", ".png")
+    )  # the renderer itself takes a second to start, in a thread of the server
+    charts = [[_took(site, html.unescape(path)) for _ in range(2)] for path in drawn]
+    return [
+        ("the page of trends, first", page[:1], "ms"),
+        ("the page of trends, then", page[1:], "ms"),
+        ("a chart, first", [first for first, _ in charts], "ms"),
+        ("a chart, then", [then for _, then in charts], "ms"),
+    ]
+
+
+def _took(site: TestClient, path: str) -> float:
+    started = time.perf_counter()
+    site.get(path).raise_for_status()
+    return 1000 * (time.perf_counter() - started)
 
 
 def _days(chance: random.Random, people: int, house: App) -> Iterator[list[str]]:
