@@ -88,6 +88,8 @@ def _announce(house: App, host: str, port: int, say: Callable[[str], None]) -> N
     if house.config.bot.serves_training_phone:
         say(f"  {base}/simulator  {words['simulator']['vi']} / {words['simulator']['en']}")
     say(f"  {base}/console    {words['console']['vi']} / {words['console']['en']}")
+    if house.counting:
+        say(f"  {base}/trends     {words['trends']['vi']} / {words['trends']['en']}")
     say(words["try"]["vi"])
     with house.database.begin() as connection:
         if not accounts.all_accounts(connection, house.database.keyring):
