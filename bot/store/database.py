@@ -267,7 +267,7 @@ def prepare_home(home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = home / ".writable"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may start here in the same moment
     except OSError as error:
         raise StoreError(
             f"{home} cannot be written to ({error.strerror}): free it or set BANDUONG_HOME to another folder."
