@@ -660,6 +660,7 @@ def test_somebody_new_comes_in_with_a_real_browser(site: Site, console: Open, wi
 def test_a_link_in_a_web_mail_opens_the_page(site: Site, lan: Colleague, console: Open) -> None:
     """Whoever is logged in and clicks it elsewhere need not log in again."""
     page = console("/console/login", 390)
+    page.wait_for_selector("#login:focus")
     _type(page, lan.login, PASSWORD, lan.code(site.clock.now))
     page.wait_for_url("**/console/queue")
     address = page.url
@@ -677,6 +678,7 @@ def test_the_way_in_needs_no_script(site: Site, lan: Colleague, console: Open) -
     page.keyboard.press("Enter")
     page.wait_for_selector("#password")
     page.goto("/console/login")
+    page.wait_for_selector("#login:focus")
     _type(page, lan.login, PASSWORD, lan.code(site.clock.now))
     page.wait_for_url("**/console/queue")
 
