@@ -69,8 +69,11 @@ def finished_of(keyring: Keyring, address: Address, talk: Conversation) -> Finis
     """The same of one person's talk that is over."""
     if talk.seen is None or talk.updated_at is None:
         return None
-    lookup = keyring.lookup(address.channel, address.identifier)
-    return FinishedTalk(f"{address.channel}|{lookup}", talk.seen, talk.updated_at)
+    return FinishedTalk(who_is(keyring, address), talk.seen, talk.updated_at)
+
+
+def who_is(keyring: Keyring, address: Address) -> str:
+    return f"{address.channel}|{keyring.lookup(address.channel, address.identifier)}"
 
 
 def purge_idle(connection: Connection, before: dt.datetime) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import logging
+from collections import deque
 from collections.abc import Iterator
 
 from bot import conversations
@@ -11,6 +12,8 @@ from bot.errors import BanDuongError
 from bot.store.database import Database
 from bot.trends.counters import TrendStore
 from bot.trends.release import close_due
+
+MOST_WAITING = 10_000  # talks between two looks
 
 log = logging.getLogger("banduong")
 
@@ -21,11 +24,17 @@ class Counting:
     def __init__(self, database: Database, trends: TrendStore) -> None:
         self._database = database
         self._trends = trends
+        self._over: deque[FinishedTalk] = deque(maxlen=MOST_WAITING)  # of people who came back
 
-    def count(self, talk: FinishedTalk) -> None:
-        """A talk is counted at the moment of its last message."""
-        with _logged("a talk could not be counted"):
-            self._trends.count(talk.who, talk.seen, talk.at)
+    def later(self, talk: FinishedTalk) -> None:
+        """Counted with the next look, so that nobody waits for it: they have just come back and want an answer."""
+        self._over.append(talk)
+
+    def forget(self, who: str) -> None:
+        """They want everything gone before it was counted."""
+        for talk in [talk for talk in self._over if talk.who == who]:
+            with contextlib.suppress(ValueError):  # a look has just counted it
+                self._over.remove(talk)
 
     def look(self, before: dt.datetime, now: dt.datetime) -> None:
         """Counts the talks that have been idle since `before`, opens the periods of today, and closes those whose hour has come."""
@@ -34,10 +43,19 @@ class Counting:
         with _logged("talks could not be counted"):
             with self._database.read() as connection:
                 over = list(conversations.finished(connection, self._database.keyring, before))
-            for talk in over:
-                self.count(talk)
+            for talk in (*self._came_back(), *over):
+                self._count(talk)
         with _logged("periods of trends could not be closed"):
             close_due(self._trends, now)
+
+    def _came_back(self) -> Iterator[FinishedTalk]:
+        while self._over:
+            yield self._over.popleft()
+
+    def _count(self, talk: FinishedTalk) -> None:
+        """A talk is counted at the moment of its last message."""
+        with _logged("a talk could not be counted"):
+            self._trends.count(talk.who, talk.seen, talk.at)
 
 
 @contextlib.contextmanager

@@ -103,8 +103,10 @@ class Processor:
             self._drafts.put(message.address, done.draft, message.received_at)
             if done.erased:
                 self._database.checkpoint()
-            if done.over and self._counting:
-                self._counting.count(done.over)
+            if self._counting and done.over:
+                self._counting.later(done.over)
+            if self._counting and done.erased:
+                self._counting.forget(conversations.who_is(self._database.keyring, message.address))
             self._remember_question(done, message)
             return done.replies
 

@@ -159,9 +159,12 @@ def test_a_talk_is_counted_once_it_is_over(counted: App) -> None:
 
 
 def test_who_comes_back_after_half_an_hour_is_counted_once(counted: App) -> None:
-    """The new message finds the old talk over and counts it; the look that follows does not count it again."""
+    """The new message finds the old talk over, and nobody waits for the count: the next look does it, and none does it again."""
     counted.processor.handle(message(LURE, at=MONDAY))
     counted.processor.handle(message("alo", number=2, at=MONDAY + dt.timedelta(minutes=31)))
+    assert rows(counted.trends, t.ledger) == []
+    counted.clock = lambda: MONDAY + dt.timedelta(minutes=32)
+    counted.forget()
     assert somewhere(exact(counted.trends, WEEK))["risk"] == {"high": 1}
     counted.clock = lambda: MONDAY + dt.timedelta(minutes=90)
     counted.forget()
@@ -187,6 +190,10 @@ def test_who_deletes_everything_before_the_talk_was_counted_is_not_counted(count
             who, later = f"+849123456{silence:02}", MONDAY + dt.timedelta(minutes=silence)
             counted.processor.handle(message(LURE, to=who, channel=channel, at=MONDAY))
             counted.processor.handle(message("xoa", to=who, channel=channel, number=2, at=later))
+        counted.processor.handle(message(LURE, to=f"+8491{channel}", channel=channel, at=MONDAY))
+        for number, words in enumerate(("alo", "xoa"), 2):  # the talk that was over waits for its count
+            back = MONDAY + dt.timedelta(minutes=31)
+            counted.processor.handle(message(words, to=f"+8491{channel}", channel=channel, number=number, at=back))
     counted.clock = lambda: MONDAY + dt.timedelta(hours=2)
     counted.forget()
     assert rows(counted.trends, t.ledger) == []

@@ -537,10 +537,10 @@ def test_what_goes_wrong_with_trends_keeps_nobody_from_their_answer(
         connection.execute(update(t.counters).where(t.counters.c.period == WEEK).values(sealed_counts=b"?"))
     assert house.processor.handle(message(LURE, at=MONDAY))
     assert house.processor.handle(message("alo", number=2, at=MONDAY + IDLE))
-    assert "a talk could not be counted: A counter was changed outside" in caplog.text
     house.processor.handle(message(LURE, number=3, at=MONDAY + 2 * IDLE))
     house.clock = lambda: closing_hour(store, MONTH)
     assert house.forget()["conversations"] == 1
+    assert caplog.text.count("a talk could not be counted: A counter was changed outside") == 2
     assert {period for period, _ in cells_released(store)} == {MONTH}
     store.database.close()
 

@@ -100,11 +100,8 @@ class TrendStore:
 
     def counts(self, connection: Connection, opened: OpenPeriod, key: PeriodKey, table: str) -> dict[str, int]:
         """The exact counts of an open period by cell, which nobody is ever shown. Its cells are those with which it was opened."""
-        row = connection.execute(select(t.counters).where(*_own(opened.period, table))).one_or_none()
-        if row is None:
-            raise TrendsError("A counter was removed outside Bạn Đường: restore the trends' database.")
-        counts = key.open(row.sealed_counts, _place(opened.period, table, row.cells))
-        return dict(zip(json.loads(row.cells), counts, strict=True))
+        words, counts = self._read(connection, opened, key, table)
+        return dict(zip(json.loads(words), counts, strict=True))
 
     def _count_in(self, connection: Connection, opened: OpenPeriod, who: str, seen: Observation) -> bool:
         """Where there is no key, nobody is counted."""
@@ -116,10 +113,7 @@ class TrendStore:
         if not insert_unless_there(connection, t.ledger, {"period": opened.period.name, "tag": key.tag(who)}):
             return False
         for table, cell in cells.items():
-            counts = self.counts(connection, opened, key, table)
-            if cell in counts:
-                counts[cell] += 1
-                self._write(connection, opened.period, key, table, counts)
+            self._add_one(connection, opened, key, table, cell)
         return True
 
     def _open(self, connection: Connection, period: Period, now: dt.datetime) -> None:
@@ -160,10 +154,24 @@ class TrendStore:
             found = connection.execute(promised).one()
         return Promise(found.profile, json.loads(found.tables))
 
+    def _add_one(
+        self, connection: Connection, opened: OpenPeriod, key: PeriodKey, table: str, cell: str | None
+    ) -> None:
+        """To nothing where the table has, or had when the period was opened, no such cell."""
+        words, counts = self._read(connection, opened, key, table)
+        names = json.loads(words)
+        if cell in names:
+            counts[names.index(cell)] += 1
+            sealed = key.seal(counts, _place(opened.period, table, words))
+            connection.execute(update(t.counters).where(*_own(opened.period, table)).values(sealed_counts=sealed))
+
     @staticmethod
-    def _write(connection: Connection, period: Period, key: PeriodKey, table: str, counts: Mapping[str, int]) -> None:
-        sealed = key.seal(list(counts.values()), _place(period, table, json.dumps(list(counts))))
-        connection.execute(update(t.counters).where(*_own(period, table)).values(sealed_counts=sealed))
+    def _read(connection: Connection, opened: OpenPeriod, key: PeriodKey, table: str) -> tuple[str, list[int]]:
+        """The cells of a table, as JSON, and their counts."""
+        row = connection.execute(select(t.counters).where(*_own(opened.period, table))).one_or_none()
+        if row is None:
+            raise TrendsError("A counter was removed outside Bạn Đường: restore the trends' database.")
+        return row.cells, key.open(row.sealed_counts, _place(opened.period, table, row.cells))
 
 
 def all_open(connection: Connection) -> Iterator[OpenPeriod]:
