@@ -42,7 +42,7 @@ PATIENCE = 60
 Step = tuple[object, str]
 COMMIT: Step = (Engine, "commit")
 STEPS_OF_A_COUNTING: list[Step] = [
-    (counters, "insert_unless_there"), (keys.PeriodKey, "tag"), (TrendStore, "_write"), (keys.PeriodKey, "seal"), COMMIT,
+    (counters, "insert_unless_there"), (keys.PeriodKey, "tag"), (TrendStore, "_add_one"), (keys.PeriodKey, "seal"), COMMIT,
 ]  # fmt: skip
 STEPS_OF_AN_OPENING: list[Step] = [
     (os, "link"),
