@@ -33,11 +33,13 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.understanding.classifier import EmbeddedClassifier
     from bot.understanding.interpreter import Interpreter
     from bot.understanding.normalise import Normaliser
+    from bot.understanding.rasa import Rasa
     from bot.understanding.readers import Readers
     from bot.understanding.reading import Understanding
 
 MODEL_FOLDER = "model"
 TREND_KEYS = "trend-keys"
+RASA_FILE = "rasa/token"
 SMS_GATE = "://api.sms-gate.app/"  # the makers' own server; one of our own may stand in Viet Nam
 REPORTING_POLICY = "policy/reporting.yml"
 
@@ -87,8 +89,32 @@ class App:
 
         longest = self.config.bot.conversation.longest_text
         return Interpreter(
-            self.library, self.normaliser, self.classifier, self.classifier.tagger, self.classifier.word_counts, longest
-        )
+            self.library, self.normaliser, self.classifier, self.classifier.tagger, self.classifier.word_counts, longest,
+            self.rasa,
+        )  # fmt: skip
+
+    @cached_property
+    def rasa(self) -> "Rasa | None":
+        """None where config.yml names no other backend than our own."""
+        settings = self.config.bot.nlu
+        if settings.backend != "rasa":
+            return None
+        from bot.understanding.rasa import Rasa
+
+        return Rasa(settings.rasa.url, self.rasa_token, settings.rasa.timeout_seconds)
+
+    @property
+    def rasa_token(self) -> str | None:
+        """As the environment has it, else as `make rasa` has written it."""
+        if given := self.config.secrets.rasa_token:
+            return given.get_secret_value()
+        path = self.config.home / RASA_FILE
+        try:
+            return path.read_text(encoding="utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(f"{path} cannot be read: it holds the token of the Rasa server.") from None
 
     def read_apart(self) -> "Readers":
         """From now on messages are read in processes of their own. Before anything else is built; whoever calls this closes them."""

@@ -23,8 +23,33 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+HERE = ("localhost", "127.0.0.1", "::1")
+
+
+class RasaConfig(Section):
+    """Used with `backend: rasa`. Its token: BANDUONG_RASA_TOKEN, else the file rasa/token in the home."""
+
+    url: str = Field(
+        "http://127.0.0.1:5005", pattern=r"^https?://[^\s/?#@]+/?$", description="where the server listens"
+    )
+    trusted_network: bool = Field(
+        default=False, description="whether http may leave this machine, for a network that is ours alone"
+    )
+    timeout_seconds: float = Field(0.8, ge=0.05, le=1.5, description="then the embedded model alone decides")
+
+    @model_validator(mode="after")
+    def _nothing_leaves_in_the_clear(self) -> Self:
+        address = urlsplit(self.url)
+        if address.scheme == "http" and address.hostname not in HERE and not self.trusted_network:
+            raise ValueError(
+                "the url must begin with https://; http:// is for this machine, or with trusted_network: true for a network that is ours alone"
+            )
+        return self
+
+
 class NluConfig(Section):
-    backend: Literal["embedded"] = "embedded"
+    backend: Literal["embedded", "rasa"] = "embedded"
+    rasa: RasaConfig = RasaConfig()
     folder: Path = Path("nlu")
     sure: float = Field(0.45, gt=0, lt=1, description="answer at once from this confidence on")
     processes: int = Field(1, ge=0, le=16, description="of their own in which `serve` reads messages; 0: none")
@@ -59,7 +84,7 @@ class EmailConfig(Section):
 
     @model_validator(mode="after")
     def _nothing_leaves_in_the_clear(self) -> Self:
-        if self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+        if self.tls == "none" and self.host not in HERE:
             raise ValueError("tls: none is for a mail server on this machine; use starttls or tls")
         return self
 
@@ -73,7 +98,7 @@ class WebhookConfig(Section):
     @model_validator(mode="after")
     def _nothing_leaves_in_the_clear(self) -> Self:
         address = urlsplit(self.url)
-        if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        if address.scheme == "http" and address.hostname not in HERE:
             raise ValueError("the url must begin with https://; http:// is for this machine only")
         return self
 
@@ -283,6 +308,7 @@ class Secrets(BaseModel):
     smpp_password: SecretStr | None = None
     email_password: SecretStr | None = None
     case_webhook_key: SecretStr | None = None
+    rasa_token: SecretStr | None = None
 
 
 class Config(BaseModel):

@@ -8,6 +8,7 @@ BanDuongError
 ├── StoreError         the database cannot be used
 │   ├── SchemaError    it belongs to another version
 │   └── KeyringError   the keys are missing, unreadable or wrong
+├── RasaError          the Rasa server cannot be used; `lasting` where asking again at once is no use
 ├── ChannelError       a provider does not answer or refuses us; `lasting` where waiting is no use
 ├── AddressInUseError  the port is taken
 ├── TrendsError        trends cannot be counted or released
@@ -70,6 +71,14 @@ class ChannelError(BanDuongError):
         super().__init__(text)
         self.lasting = lasting
         self.retry_after = retry_after
+
+
+class RasaError(BanDuongError):
+    """Its text is no sentence: it stands behind "Rasa at URL cannot be used:"."""
+
+    def __init__(self, text: str, *, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.lasting = lasting
 
 
 class AddressInUseError(BanDuongError):

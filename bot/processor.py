@@ -184,7 +184,7 @@ class Processor:
         calm = contact.helped_at is None  # on no line of theirs has danger ever been told
         for_editors = calm and is_for_editors(outcome, turn, conversation, reading)
         if outcome:
-            outcomes.note(connection, outcome, now)
+            outcomes.note(connection, outcome, reading.read_by, now)
         return Done(
             messages, turn.conversation.draft, erasing, finished,
             asked=giver if for_editors else None,

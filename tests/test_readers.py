@@ -31,6 +31,9 @@ class Slow:
     def read(self, text: str) -> Understanding:
         return Understanding("vi", str(os.getpid()), plain=text)
 
+    def wake(self) -> None:
+        pass
+
 
 class Hangs(Slow):
     """Anywhere but in one process, once it is asked something."""

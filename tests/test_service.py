@@ -186,8 +186,8 @@ def test_turns_at_the_same_time_are_all_counted(house: App) -> None:
 def test_d_13_tallies_go_after_thirty_days(house: App) -> None:
     """With the day, by the calendar of Viet Nam; and what is asked for is of the last days with today."""
     with house.database.begin() as connection:
-        outcomes.note(connection, "other", START)
-        outcomes.note(connection, "answered", START + 6 * DAY)
+        outcomes.note(connection, "other", "embedded", START)
+        outcomes.note(connection, "answered", "embedded", START + 6 * DAY)
     assert counted(house, START + 6 * DAY) == {"other": 1, "answered": 1}
     assert counted(house, START + 7 * DAY) == {"answered": 1}
     house.clock = lambda: START + outcomes.LIFE

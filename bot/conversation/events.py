@@ -32,7 +32,9 @@ class ConsentWithdrawn:
 
 @dataclass(frozen=True)
 class CaseRequested:
-    """A case for the hotline queue. `basis` is the person's consent, or danger to life (then `reason` says which rule)."""
+    """A case for the hotline queue. `basis` is the person's consent, or danger to life (then `reason` says which rule).
+    `read_by`: the model that made it what it is.
+    """
 
     kind: str
     priority: Priority
@@ -44,6 +46,7 @@ class CaseRequested:
     minor: bool = False
     watched: bool = False
     words: tuple[str, ...] = ()
+    read_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from bot.conversation.desk import Desk, Settings
 from bot.conversation.events import (
     AccessAsked,
     CaseExtended,
+    CaseRequested,
     ConsentGiven,
     ConsentRefused,
     ConsentWithdrawn,
@@ -70,6 +71,7 @@ class Policy:
         turn = next(turn for step in STEPS if (turn := step(desk)) is not None)
         turn = introduced(reminded(turn, conversation, desk), conversation, self.library)
         turn = limits.without_end(turn, desk)
+        turn = signed(turn, conversation, reading)
         seen = seen_in(turn, conversation, desk)
         return replace(turn, conversation=replace(turn.conversation, updated_at=message.received_at, seen=seen))
 
@@ -126,6 +128,20 @@ def reminded(turn: Turn, before: Conversation, desk: Desk) -> Turn:
     last = replace(joined(turn.replies[-1], reminder), choices=reminder.choices)
     choices = tuple(choice.target for choice in reminder.choices)
     return replace(turn, conversation=replace(after, choices=choices), replies=(*turn.replies[:-1], last))
+
+
+def signed(turn: Turn, before: Conversation, reading: Understanding) -> Turn:
+    """With the model that has decided: of danger the one that read this message, of a case that somebody agreed to the one that read
+    what it is about."""
+    after = turn.conversation
+    own = reading.read_by if after.form != before.form and after.form else before.read_by
+    events = tuple(
+        replace(event, read_by=reading.read_by if event.basis == "emergency" else own)
+        if isinstance(event, CaseRequested)
+        else event
+        for event in turn.events
+    )
+    return replace(turn, conversation=replace(after, read_by=own if after.form else ""), events=events)
 
 
 def open_question(desk: Desk, state: Conversation) -> Reply | None:

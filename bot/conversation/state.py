@@ -89,6 +89,7 @@ class Conversation:
     draft: tuple[str, ...] = ()
     facts: Facts = Facts()
     seen: Observation | None = None  # what the talk will be counted as, once it is over
+    read_by: str = ""  # the model that began `form`
 
     def idle_for(self, now: dt.datetime) -> dt.timedelta:
         return now - self.updated_at if self.updated_at else dt.timedelta(0)
@@ -135,6 +136,7 @@ class Conversation:
             turns=data["turns"],
             updated_at=dt.datetime.fromisoformat(data["updated_at"]) if data["updated_at"] else None,
             seen=Observation(**data["seen"]) if data.get("seen") else None,
+            read_by=data.get("read_by", ""),
         )
 
 

@@ -136,17 +136,21 @@ def open_case(
         known = _enriched(connection, keyring, known, requested, now)
         if requested.basis == "emergency":
             known = _on_emergency(connection, keyring, known, contact, requested.reason, now)
-        event = {"kind": requested.kind, "basis": requested.basis, "reason": requested.reason}
-        add_event(connection, keyring, known, "joined", BOT, event, now)
+        add_event(connection, keyring, known, "joined", BOT, {"kind": requested.kind, **_ground(requested)}, now)
         add_words(connection, keyring, known, PERSON, requested.words, now)
         return known
     consent_id = consent_id or record_consent(
         connection, keyring, contact, purpose=PURPOSE, basis=requested.basis, reason=requested.reason, now=now
     )
     case = _insert(connection, keyring, contact, requested, consent_id, now)
-    add_event(connection, keyring, case, "opened", BOT, {"basis": requested.basis, "reason": requested.reason}, now)
+    add_event(connection, keyring, case, "opened", BOT, _ground(requested), now)
     add_words(connection, keyring, case, PERSON, requested.words, now)
     return case
+
+
+def _ground(requested: CaseRequested) -> dict[str, str]:
+    """Why there is a case, and which model has decided that there is."""
+    return {"basis": requested.basis, "reason": requested.reason, "read_by": requested.read_by}
 
 
 def _insert(

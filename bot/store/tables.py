@@ -527,6 +527,7 @@ turn_tallies = Table(  # what became of messages
     metadata,
     Column("day", Date, primary_key=True),
     Column("outcome", String(20), primary_key=True),  # a closed word: bot.conversation.outcome
+    Column("read_by", String(80), primary_key=True),  # which model decided: backend and model
     Column("shard", SmallInteger, primary_key=True),  # so that turns do not wait for each other
     Column("count", Integer, nullable=False),
     sqlite_with_rowid=False,

@@ -23,7 +23,7 @@ from bot.understanding.tagger import FlagTagger
 FORMAT = 9  # of the two files; another number means: train again
 ANSWER_SHARE = 0.6  # of the vote on topics that the answer model has; best of 0, .3, .5, .6, .7, 1 on held-out personas
 TEMPERATURE = 6.0  # turns margins into probabilities
-MOST_ANSWERS = 6  # that a classification names
+MARK = 12  # signs of its fingerprint by which a model is named
 
 FloatArray = NDArray[np.float32]
 
@@ -32,13 +32,14 @@ FloatArray = NDArray[np.float32]
 class Classification:
     """`labels`: probability of each kind, topic or chat intent. `answers`: (answer id, probability), best first.
 
-    `risks`: how likely the sentence is an offer of each risk, by its wording alone.
+    `risks`: how likely the sentence is an offer of each risk, by its wording alone. `backend` and `model`: whose word it is.
     """
 
     labels: dict[str, float]
     answers: tuple[tuple[str, float], ...]
     risks: dict[str, float]
     backend: str
+    model: str = ""
 
     def mixed_with(self, other: "Classification") -> "Classification":
         """The mean of both on labels; the rest is our own."""
@@ -53,6 +54,18 @@ class Classifier(Protocol):
 
     def classify(self, plain: PlainText, *spellings: PlainText) -> Iterator[Classification]:
         """One for each spelling of a message, made when it is asked for."""
+        ...
+
+
+class SecondOpinion(Protocol):
+    """Another backend, which may be down."""
+
+    def ask(self, text: str, ours: Classification) -> Classification | None:
+        """Its own classification of the text that we have read as `ours`; None where it has none."""
+        ...
+
+    def look(self) -> None:
+        """Finds out, without waiting for it, whether it is there."""
         ...
 
 
@@ -186,6 +199,7 @@ class EmbeddedClassifier:
         self._labels = labels
         self._answers = answers
         self.word_counts = word_counts
+        self.model = ""  # until it is kept, and has a name
         self._topic_of = np.array([_label_of(answer, labels.classes) for answer in answers.classes])
         self._is_answer = np.array([_is_answer(answer) for answer in answers.classes])
 
@@ -200,15 +214,16 @@ class EmbeddedClassifier:
         mixed = (1 - ANSWER_SHARE) * by_label + ANSWER_SHARE * votes
         labels = {label: float(p) for label, p in zip(self._labels.classes, mixed, strict=True)}
         risks = {risk: self._probability(by_answer, f"offer/{risk}") for risk in RISKS}
-        return Classification(labels, tuple(self._ranked_answers(mixed, by_answer, votes)), risks, self.name)
+        answers = tuple(self._ranked_answers(mixed, by_answer, votes))
+        return Classification(labels, answers, risks, self.name, self.model)
 
     def _probability(self, by_answer: FloatArray, name: str) -> float:
         return float(by_answer[self._answers.classes.index(name)]) if name in self._answers.classes else 0.0
 
     def _ranked_answers(self, mixed: FloatArray, by_answer: FloatArray, votes: FloatArray) -> list[tuple[str, float]]:
-        """The likeliest answers: each has its share of its topic's votes."""
+        """All answers, the likeliest first: each has its share of its topic's votes."""
         shares = mixed[self._topic_of] * by_answer / np.maximum(votes[self._topic_of], 1e-9)
-        best = np.argsort(-np.where(self._is_answer, shares, -1.0), kind="stable")[:MOST_ANSWERS]
+        best = np.argsort(-np.where(self._is_answer, shares, -1.0), kind="stable")
         return [(self._answers.classes[i], float(shares[i])) for i in best if self._is_answer[i]]
 
     # -- two plain files ---------------------------------------------------------------------------------------------
@@ -238,6 +253,7 @@ class EmbeddedClassifier:
             "word_counts": self.word_counts,
         }
         (folder / "model.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+        self.model = fingerprint[:MARK]
 
     @classmethod
     def load(cls, folder: Path, fingerprint: str) -> "EmbeddedClassifier | None":
@@ -252,7 +268,9 @@ class EmbeddedClassifier:
             raise _damaged(folder / "model.json") from None
         try:
             with (folder / "model.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return cls._from_parts(about, dict(arrays))
+                model = cls._from_parts(about, dict(arrays))
+                model.model = fingerprint[:MARK]
+                return model
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
             raise _damaged(folder / "model.npz") from None
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from bot.content import Library
 from bot.letters import compose, fold
-from bot.understanding.classifier import Classification, Classifier
+from bot.understanding.classifier import Classification, Classifier, SecondOpinion
 from bot.understanding.cues import Cue
 from bot.understanding.emergencies import CONTROL, EmergencyRules
 from bot.understanding.entities import Entities, EntityReader
@@ -28,6 +28,7 @@ FAIR = 0.05  # ... make an offer or a report of it
 SLIGHT = 0.01  # the chance it takes where nothing is asked
 LITTLE = 0.03
 NEVER = 1.0
+MOST_ANSWERS = 6  # that a reading names
 SURE = 0.9  # from here on the diacritics are not asked
 VAGUE = 0.3  # below this the model's best label is hardly more than a guess
 
@@ -65,6 +66,7 @@ class Interpreter:
         tagger: FlagTagger,
         known_words: Collection[str],
         longest_text: int = 4000,
+        second: SecondOpinion | None = None,
     ) -> None:
         self._tagger = tagger
         self._known = frozenset(known_words)
@@ -72,6 +74,7 @@ class Interpreter:
         self._normaliser = normaliser
         self._classifier = classifier
         self._longest = longest_text
+        self._second = second
         self._entities = EntityReader(
             library.countries.values(), library.provinces, library.currencies, library.currency_of
         )
@@ -99,6 +102,9 @@ class Interpreter:
         if self._is_vouched_for(signs, folded):
             signs["vouched"] = tuple(word for name in signs if name in self._vouching for word in signs[name])
         label, confidence = self._decide(plain, guess, flags, signs)
+        if second := self._second_opinion(text, plain, guess, label):
+            guess = second
+            label, confidence = self._decide(plain, guess, flags, signs)
         kind = kind_of(label)
         hints, flags = flags, _fitting(kind, flags, entities, plain)
         if kind != "emergency" and not self._knows_a_word_of(plain):
@@ -108,14 +114,26 @@ class Interpreter:
             kind=kind,
             topic=_topic(label, kind),
             confidence=confidence,
-            candidates=guess.answers,
+            candidates=guess.answers[:MOST_ANSWERS],
             flags=flags,
             hints=hints,
             signs=signs,
             entities=entities,
             backend=guess.backend,
+            model=guess.model,
             plain=plain.text,
         )
+
+    def wake(self) -> None:
+        """Before the first message: the second opinion, where there is one, says whether it is there."""
+        if self._second:
+            self._second.look()
+
+    def _second_opinion(self, text: str, plain: PlainText, guess: Classification, label: str) -> Classification | None:
+        """The other backend's word. A cry for help does not wait for it, and where there are no words it has nothing to go by."""
+        if self._second is None or label == "emergency":
+            return None
+        return self._second.ask(text, guess) if _has_letters(plain) and self._knows_a_word_of(plain) else None
 
     def _knows_a_word_of(self, plain: PlainText) -> bool:
         """Whether there is anything to go by: a word of the training sentences, another script, or an emoji."""
@@ -173,8 +191,7 @@ class Interpreter:
         signs: Mapping[str, Words],
     ) -> tuple[str, float]:
         """The label, by the model unless a safety rule speaks. Figures and marks alone are small talk."""
-        has_letters = any(character.isalpha() for character in plain.original)
-        if not has_letters and not self._emergencies.certain_rule(plain):
+        if not _has_letters(plain) and not self._emergencies.certain_rule(plain):
             smalltalk = {name: p for name, p in guess.labels.items() if name.startswith("chat/")}
             label = max(smalltalk, key=lambda name: smalltalk[name])
             return label, smalltalk[label] / (sum(smalltalk.values()) or 1.0)
@@ -207,6 +224,10 @@ def _fitting(kind: str, flags: Mapping[str, Words], entities: Entities, plain: P
     if kind == "emergency" and not SCREEN_WORK.search(plain.text):
         dropped.add("scam_compound_destination")
     return {name: words for name, words in flags.items() if name not in dropped}
+
+
+def _has_letters(plain: PlainText) -> bool:
+    return any(character.isalpha() for character in plain.original)
 
 
 def _asks_the_rule(plain: PlainText) -> bool:

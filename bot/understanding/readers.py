@@ -21,6 +21,8 @@ log = logging.getLogger("banduong")
 class Reads(Protocol):
     def read(self, text: str) -> Understanding: ...
 
+    def wake(self) -> None: ...
+
 
 class Readers:
     """Reads as `interpreter` does. To be made before the process has threads or connections: the others are copies of it.
@@ -38,6 +40,8 @@ class Readers:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # about threads; NumPy's stand the copying
                 self._there.submit(_read, "").result()  # they are made now, not at the first message
+        else:
+            interpreter.wake()
 
     def read(self, text: str) -> Understanding:
         there = self._there
@@ -66,6 +70,7 @@ def _become_reader(interpreter: Reads) -> None:
     _interpreter = interpreter
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends us
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    interpreter.wake()
 
 
 def _read(text: str) -> Understanding:

@@ -18,7 +18,8 @@ class Understanding:
 
     `kind` is question, offer, report, emergency, chat or out_of_scope; `topic` belongs to questions and chat.
     `candidates` are answer ids with their probability, best first. `flags` and `signs` map a name to the sender's words; `hints` are
-    the flags that the words show whatever the kind, for a talk in which an offer is already on the table.
+    the flags that the words show whatever the kind, for a talk in which an offer is already on the table. `backend` and `model`: which
+    model decided on the kind.
     """
 
     language: str
@@ -31,7 +32,13 @@ class Understanding:
     signs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     entities: Entities = field(default_factory=Entities)
     backend: str = "embedded"
+    model: str = ""
     plain: str = ""
+
+    @property
+    def read_by(self) -> str:
+        """By which decisions are kept: backend and model."""
+        return f"{self.backend} {self.model}".strip()
 
     @property
     def country(self) -> str | None:

@@ -42,6 +42,7 @@ def _add_service(routes: APIRouter, desk: Desk) -> None:
                 "waiting": shown.waiting(queue.waiting(connection)),
                 "rows": [_waits(one) for one in waits],
                 "messages": _messages(outcomes.lately(connection, now, days), OUTCOMES),
+                "read_by": sorted(outcomes.read_by(connection, now, days).items(), key=lambda one: -one[1]),
             }
         return desk.door.page(request, "service", session, days=days, spans=SPANS, **values)
 

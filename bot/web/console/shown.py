@@ -228,7 +228,8 @@ def _hours(_shown: Shown, body: Body, _words: Vocabulary) -> str:
 
 
 def _ground(_shown: Shown, body: Body, words: Vocabulary) -> str | None:
-    return words["bases"].get(body.get("basis", ""))
+    read_by = words["case"]["read_by"].format(model=body["read_by"]) if body.get("read_by") else None
+    return _joined(" · ", words["bases"].get(body.get("basis", "")), read_by)
 
 
 def _joined(between: str, *texts: str | None) -> str | None:
