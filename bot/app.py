@@ -85,13 +85,12 @@ class App:
 
     @cached_property
     def interpreter(self) -> "Interpreter":
+        from bot.understanding.decision import Decision
         from bot.understanding.interpreter import Interpreter
 
         longest = self.config.bot.conversation.longest_text
-        return Interpreter(
-            self.library, self.normaliser, self.classifier, self.classifier.tagger, self.classifier.word_counts, longest,
-            self.rasa,
-        )  # fmt: skip
+        decision = Decision.load(self.config.nlu_folder)
+        return Interpreter(self.library, self.normaliser, self.classifier, decision, longest, self.rasa)
 
     @cached_property
     def rasa(self) -> "Rasa | None":

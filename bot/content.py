@@ -235,10 +235,9 @@ class EmergencyRule(Entry):
 
 
 class EmergencyEvidence(Entry):
-    """Rules, and what each kind of evidence weighs (log-odds) against the threshold."""
+    """Rules, and the chance from which a message is read as a cry for help."""
 
-    threshold: float
-    weights: Mapping[str, float]
+    threshold: float = Field(gt=0, lt=1)
     rules: tuple[EmergencyRule, ...]
     calm: tuple[str, ...]
 

@@ -1,58 +1,55 @@
 """text -> Understanding: normalise, read figures and names, find signs, classify, and let the safety rules have the last word."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from bot.content import Library
 from bot.letters import compose, fold
-from bot.understanding.classifier import Classification, Classifier, SecondOpinion
+from bot.understanding.classifier import Classification, EmbeddedClassifier, SecondOpinion
 from bot.understanding.cues import Cue
-from bot.understanding.emergencies import CONTROL, EmergencyRules
+from bot.understanding.decision import Decision
+from bot.understanding.emergencies import EmergencyRules
 from bot.understanding.entities import Entities, EntityReader
+from bot.understanding.evidence import opinions, signs_and_flags, wording
 from bot.understanding.figures import Words, flags_of_figures
 from bot.understanding.language import OTHER_SCRIPTS, detect_language
 from bot.understanding.nlu_data import FLAGGED, kind_of
 from bot.understanding.normalise import Normaliser, PlainText
-from bot.understanding.reading import ASKS, Understanding
-from bot.understanding.tagger import FlagTagger, Tag
+from bot.understanding.reading import Understanding
+from bot.understanding.tagger import Tag
 
 # Margins of the tagger, chosen on held-out personas.
 TAGGED = -0.05  # from here on it adds a flag that no cue found
 DOUBTED = -1.1  # below this it drops a flag that only a cue found ...
 CONFIRMED = -0.4  # ... and below this, one whose cues need context, or a weak one in an offer that reads as honest
 EXCUSED = 0.9  # what it takes where an `unless` speaks against the flag
-CERTAIN = 0.3  # below this a flag yields to the sign that says the opposite
+YIELDS = 0.3  # below this a flag yields to the sign that says the opposite
 HONEST = 0.8  # probability of "low" from which an offer reads as honest
-TOLD_BY_FLAGS = 2  # so many flags, and a fair chance that it is no question ...
-FAIR = 0.05  # ... make an offer or a report of it
-SLIGHT = 0.01  # the chance it takes where nothing is asked
-LITTLE = 0.03
-NEVER = 1.0
+CERTAIN = 0.9  # the least chance of what a certain rule says
 MOST_ANSWERS = 6  # that a reading names
 SURE = 0.9  # from here on the diacritics are not asked
-VAGUE = 0.3  # below this the model's best label is hardly more than a guess
 
-FAIR_FOR_A_CHILD = 0.03  # the same where somebody under 18 is concerned and no rule is asked for
-
-DISPUTES = frozenset({"wage_withheld", "document_retention"})  # a worker's quarrel with an employer is a question
-WINNING = frozenset(
-    "unrealistic_pay vague_job no_contract urgency no_skills_needed travel_paid_by_recruiter social_media_recruiter "
-    "stranger_recruiter scam_compound_destination tourist_visa debt_advance".split()
-)
-
-
-RULE = re.compile(
-    r"\b(?:luat|quy dinh|duoc (?:di lam|lam|khong)|co duoc|vi pham|bao nhieu tuoi|may tuoi|hop phap|allowed|legal)\b"
-)
-TOLD = re.compile(
-    r"\b(?:ho|no|chu|ong|ba|anh|chi|di|cau|co|ban|nguoi|moi gioi)(?: \w+){0,3} (?:bao|noi|ru|keu|moi|dua|nhan|khai|dan)\b"
-)
-WHETHER = re.compile(
-    r"\bco nen\b|\b(?:nhan|di|theo|lam|ky|dua|nop|tin) (?:duoc )?(?:khong|ko)\b|\bshould (?:i|we|she|he)\b"
-)
 SCREEN_WORK = re.compile(
     r"\b(?:casino|online|chat|lua|scam|game|may tinh|go may|cong ty|company|app|khach|web|tai khoan)\b"
 )
+SAYS_WHERE = re.compile(
+    r"(?:da|vang|thua|thi|gio|hien|nay|dang|luc|em|toi|tui|tau|minh|chau|con|no|me|bo|ba|cha|vo|chong|anh|chi|ong|nha|que|gia dinh|o|tai|ben|"
+    r"song|lam|lam viec|di lam|thoi|tinh|huyen|xa|nuoc|cua|ca|a|ah|nhe|nha|,|\.| )*"
+)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What of a message is seen before its kind is decided."""
+
+    text: str
+    plain: PlainText
+    language: str
+    entities: Entities
+    guess: Classification
+    flags: Mapping[str, Words]
+    signs: Mapping[str, Words]
 
 
 class Interpreter:
@@ -62,19 +59,19 @@ class Interpreter:
         self,
         library: Library,
         normaliser: Normaliser,
-        classifier: Classifier,
-        tagger: FlagTagger,
-        known_words: Collection[str],
+        classifier: EmbeddedClassifier,
+        decision: Decision,
         longest_text: int = 4000,
         second: SecondOpinion | None = None,
     ) -> None:
-        self._tagger = tagger
-        self._known = frozenset(known_words)
         self._library = library
         self._normaliser = normaliser
         self._classifier = classifier
+        self._decision = decision
         self._longest = longest_text
         self._second = second
+        self._counts = classifier.word_counts
+        self._strong = {flag.id for flag in library.red_flags.values() if flag.strength == "strong"}
         self._entities = EntityReader(
             library.countries.values(), library.provinces, library.currencies, library.currency_of
         )
@@ -84,10 +81,37 @@ class Interpreter:
         self._emergencies = EmergencyRules(library.emergencies)
 
     def read(self, text: str) -> Understanding:
-        """Everything that one message says. `text` is cut to the longest that is read.
+        """Everything that one message says. `text` is cut to the longest that is read."""
+        sight = self._look(text)
+        label, confidence = self._decide(sight)
+        if second := self._second_opinion(sight, label):
+            sight = replace(sight, guess=second)
+            label, confidence = self._decide(sight)
+        kind = kind_of(label)
+        if kind != "emergency" and not self._knows_a_word_of(sight.plain):
+            confidence = 0.0
+        return Understanding(
+            language=sight.language,
+            kind=kind,
+            topic=_topic(label, kind),
+            confidence=confidence,
+            candidates=sight.guess.answers[:MOST_ANSWERS],
+            flags=_fitting(kind, sight),
+            hints=sight.flags,
+            signs=sight.signs,
+            entities=sight.entities,
+            backend=sight.guess.backend,
+            model=sight.guess.model,
+            plain=sight.plain.text,
+        )
 
-        Diacritics may help to tell the kind, but never the flags: the same offer shows the same signs in any spelling (S-31).
-        """
+    def evidence(self, text: str) -> tuple[dict[str, float], Mapping[str, float]]:
+        """What a message shows, and the model's probability of each label: from these its kind is decided."""
+        sight = self._look(text)
+        return self._evidence(sight), sight.guess.labels
+
+    def _look(self, text: str) -> Sight:
+        """Diacritics may help to tell the kind, but never the flags: the same offer shows the same signs in any spelling (S-31)."""
         text = compose(text)[: self._longest]
         plain = self._normaliser.plain(text)
         language = detect_language(text)
@@ -101,43 +125,24 @@ class Interpreter:
         flags = flags_of_figures(entities, flags, signs, self._library.countries)
         if self._is_vouched_for(signs, folded):
             signs["vouched"] = tuple(word for name in signs if name in self._vouching for word in signs[name])
-        label, confidence = self._decide(plain, guess, flags, signs)
-        if second := self._second_opinion(text, plain, guess, label):
-            guess = second
-            label, confidence = self._decide(plain, guess, flags, signs)
-        kind = kind_of(label)
-        hints, flags = flags, _fitting(kind, flags, entities, plain)
-        if kind != "emergency" and not self._knows_a_word_of(plain):
-            confidence = 0.0
-        return Understanding(
-            language=language,
-            kind=kind,
-            topic=_topic(label, kind),
-            confidence=confidence,
-            candidates=guess.answers[:MOST_ANSWERS],
-            flags=flags,
-            hints=hints,
-            signs=signs,
-            entities=entities,
-            backend=guess.backend,
-            model=guess.model,
-            plain=plain.text,
-        )
+        return Sight(text, plain, language, entities, guess, flags, signs)
 
     def wake(self) -> None:
         """Before the first message: the second opinion, where there is one, says whether it is there."""
         if self._second:
             self._second.look()
 
-    def _second_opinion(self, text: str, plain: PlainText, guess: Classification, label: str) -> Classification | None:
+    def _second_opinion(self, sight: Sight, label: str) -> Classification | None:
         """The other backend's word. A cry for help does not wait for it, and where there are no words it has nothing to go by."""
         if self._second is None or label == "emergency":
             return None
-        return self._second.ask(text, guess) if _has_letters(plain) and self._knows_a_word_of(plain) else None
+        if not (_has_letters(sight.plain) and self._knows_a_word_of(sight.plain)):
+            return None
+        return self._second.ask(sight.text, sight.guess)
 
     def _knows_a_word_of(self, plain: PlainText) -> bool:
         """Whether there is anything to go by: a word of the training sentences, another script, or an emoji."""
-        if any(token.word in self._known or not token.word.isascii() for token in plain.tokens):
+        if any(token.word in self._counts or not token.word.isascii() for token in plain.tokens):
             return True
         return not any(character.isalnum() for character in plain.text)
 
@@ -148,7 +153,9 @@ class Interpreter:
 
         `trusted` cues are not doubted: the tagger reads words, and a Thai or Chinese sentence has no spaces between them.
         """
-        tags = {name: tag for name, tag in self._tagger.read(plain).items() if name in self._library.red_flags}
+        tags = {
+            name: tag for name, tag in self._classifier.tagger.read(plain).items() if name in self._library.red_flags
+        }
         found: dict[str, Words] = {}
         honest = guess.risks["low"] > HONEST
         for cue in self._flags:
@@ -164,18 +171,9 @@ class Interpreter:
         entry = self._library.red_flags[flag]
         return CONFIRMED if entry.needs_context or (honest and entry.strength == "weak") else DOUBTED
 
-    def _chance_needed(self, plain: PlainText, flags: Collection[str], certainty: float) -> float:
-        """How likely an offer or a report must be for one sign to make it one. A strong sign needs little, above all where
-        the person asks whether to go; a weak one counts where nothing is asked and the model has no good idea of its own."""
-        if any(self._library.red_flags[name].strength == "strong" for name in flags):
-            if not _asks(plain):
-                return LITTLE
-            return SLIGHT if WHETHER.search(plain.text) else NEVER
-        return FAIR if flags and certainty < VAGUE and not _asks(plain) else NEVER
-
     def _is_contradicted(self, flag: str, tags: Mapping[str, Tag], signs: Mapping[str, Words]) -> bool:
         opposite = self._library.red_flags[flag].contradicted_by
-        return opposite in signs and (flag not in tags or tags[flag].margin < CERTAIN)
+        return opposite in signs and (flag not in tags or tags[flag].margin < YIELDS)
 
     def _is_vouched_for(self, signs: Mapping[str, Words], guess: Classification) -> bool:
         """Whether an offer without flags is low rather than medium: by its wording, and by what speaks for it."""
@@ -183,68 +181,53 @@ class Interpreter:
             return 2.0 * guess.risks["low"] > guess.risks["medium"]
         return 0.5 * guess.risks["low"] > max(guess.risks["medium"], guess.risks["high"])
 
-    def _decide(
-        self,
-        plain: PlainText,
-        guess: Classification,
-        flags: Mapping[str, Words],
-        signs: Mapping[str, Words],
-    ) -> tuple[str, float]:
-        """The label, by the model unless a safety rule speaks. Figures and marks alone are small talk."""
-        if not _has_letters(plain) and not self._emergencies.certain_rule(plain):
-            smalltalk = {name: p for name, p in guess.labels.items() if name.startswith("chat/")}
-            label = max(smalltalk, key=lambda name: smalltalk[name])
-            return label, smalltalk[label] / (sum(smalltalk.values()) or 1.0)
-        if self._emergencies.speaks(plain, guess.labels, flags, signs):
-            return "emergency", max(guess.labels.get("emergency", 0.0), 0.9)
-        label = max((name for name in guess.labels if name != "emergency"), key=lambda name: guess.labels[name])
-        told = max(("offer", "report"), key=lambda name: guess.labels[name])
-        likely = guess.labels["offer"] + guess.labels["report"]
-        telling = set(flags) if set(flags) - DISPUTES else set()
-        told_by_signs = len(telling) >= TOLD_BY_FLAGS and likely > (FAIR if _asks(plain) else SLIGHT)
-        told_by_a_sign = likely > self._chance_needed(plain, telling, guess.labels[label])
-        told_by_age = "minor" in flags and not _asks_the_rule(plain) and (likely > FAIR_FOR_A_CHILD or _is_told(plain))
-        if (told_by_signs or told_by_a_sign or told_by_age) and kind_of(label) not in FLAGGED:
-            label = told
-        if "gone" in signs and not _asks(plain) and (kind_of(label) not in FLAGGED or (label == "offer" and not flags)):
-            label = "report"
-        if label == "report" and guess.labels["offer"] > FAIR and _is_an_invitation(flags):
-            label = "offer"
-        return label, guess.labels[label]
+    def _decide(self, sight: Sight) -> tuple[str, float]:
+        """The label and how sure it is, by all the evidence unless a certain rule speaks. Figures and marks alone are small talk."""
+        if self._emergencies.certain_rule(sight.plain):
+            return "emergency", max(self._decision.chances(self._evidence(sight))["emergency"], CERTAIN)
+        if not _has_letters(sight.plain):
+            return self._decision.best_within("chat", sight.guess.labels)
+        chances = self._decision.chances(self._evidence(sight))
+        if chances["emergency"] > self._emergencies.threshold and not self._only_says_where(sight):
+            return "emergency", chances["emergency"]
+        kind = max((kind for kind in chances if kind != "emergency"), key=lambda kind: chances[kind])
+        label, share = self._decision.best_within(kind, sight.guess.labels)
+        return label, chances[kind] * share
+
+    def _only_says_where(self, sight: Sight) -> bool:
+        """ "Em ở Nghệ An": where somebody is, and nothing else. A town of closed compounds says more."""
+        places = [*sight.entities.countries, *sight.entities.provinces]
+        if not places or any(place.compound_town for place in places):
+            return False
+        rest = sight.plain.text
+        for place in places:
+            rest = rest.replace(self._normaliser.plain(place.words).text, " ")
+        return SAYS_WHERE.fullmatch(rest) is not None
+
+    def _evidence(self, sight: Sight) -> dict[str, float]:
+        return {
+            **dict(opinions(sight.guess)),
+            **dict(signs_and_flags(sight.flags, self._strong, sight.signs)),
+            **self._emergencies.evidence(sight.plain),
+            **dict(wording(sight.plain, sight.language, sight.entities, self._counts)),
+        }
 
 
-def _fitting(kind: str, flags: Mapping[str, Words], entities: Entities, plain: PlainText) -> dict[str, Words]:
+def _fitting(kind: str, sight: Sight) -> dict[str, Words]:
     """The flags that mean something in a message of this kind: a bare sum is pay only in an offer, and the name of a
     known place is a sign only beside the work that is done there."""
     if kind not in FLAGGED:
         return {}
     dropped = set()
-    if kind != "offer" and entities.pay and entities.pay.role == "unknown":
+    if kind != "offer" and sight.entities.pay and sight.entities.pay.role == "unknown":
         dropped.add("unrealistic_pay")
-    if kind == "emergency" and not SCREEN_WORK.search(plain.text):
+    if kind == "emergency" and not SCREEN_WORK.search(sight.plain.text):
         dropped.add("scam_compound_destination")
-    return {name: words for name, words in flags.items() if name not in dropped}
+    return {name: words for name, words in sight.flags.items() if name not in dropped}
 
 
 def _has_letters(plain: PlainText) -> bool:
     return any(character.isalpha() for character in plain.original)
-
-
-def _asks_the_rule(plain: PlainText) -> bool:
-    return RULE.search(plain.text) is not None
-
-
-def _asks(plain: PlainText) -> bool:
-    return ASKS.search(plain.text) is not None
-
-
-def _is_told(plain: PlainText) -> bool:
-    return TOLD.search(plain.text) is not None
-
-
-def _is_an_invitation(flags: Collection[str]) -> bool:
-    """Signs of how somebody is won over, and none of how somebody is held."""
-    return len(WINNING & set(flags)) >= TOLD_BY_FLAGS and not set(CONTROL) & set(flags)
 
 
 def _topic(label: str, kind: str) -> str | None:
