@@ -1,4 +1,4 @@
-"""banduong rasa: the Rasa server that `bot.nlu.backend: rasa` asks; whether it is there, and another model for it."""
+"""banduong rasa: what a Rasa server learns from, whether it is there, and another model for it (docs/deployer.md)."""
 
 import asyncio
 import tarfile
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from bot.app import App
-from bot.cli.common import err, house_of, out
+from bot.cli.common import config_of, err, house_of, out
 from bot.errors import RasaError, UsageError
 
 if TYPE_CHECKING:  # imported when it is used: most installations know no Rasa
@@ -21,8 +21,27 @@ LOADING = 300.0  # a large model on a slow machine takes minutes
 Result = TypeVar("Result")
 
 rasa_app = typer.Typer(
-    no_args_is_help=True, help="The Rasa server: whether it is there, and another model for it.", rich_markup_mode=None
+    no_args_is_help=True,
+    help="The Rasa server as a backend: what it learns from, whether it is there, and another model for it.",
+    rich_markup_mode=None,
 )
+
+
+@rasa_app.command("export")
+def rasa_export(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="empty, or made by this command before")] = Path(
+        "build/rasa"
+    ),
+) -> None:
+    """Write a Rasa project that holds each sentence as written and without diacritics: `rasa train nlu` works in it."""
+    from bot.understanding.rasa_export import export
+
+    config = config_of(context)
+    done = export(context.obj["config"], config.nlu_folder, folder)
+    out.print(
+        f"{folder}: {done.sentences} sentences and {done.copies} folded copies{'' if done.changed else ', as before'}"
+    )
 
 
 @rasa_app.command("status")
