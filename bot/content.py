@@ -236,9 +236,10 @@ class EmergencyRule(Entry):
 
 
 class EmergencyEvidence(Entry):
-    """Rules, and the chance from which a message is read as a cry for help."""
+    """Rules, and the chances from which a message is read as a cry for help."""
 
     threshold: float = Field(gt=0, lt=1)
+    threshold_held: float = Field(gt=0, lt=1, description="where words show that somebody cannot leave")
     rules: tuple[EmergencyRule, ...]
     calm: tuple[str, ...]
 

@@ -1,22 +1,28 @@
 """Danger to life or freedom: certain rules that stand by themselves, other rules as evidence, and what calms."""
 
 import re
+from collections.abc import Collection
 
 from bot.content import EmergencyEvidence
 from bot.understanding.cues import Cue
 from bot.understanding.normalise import PlainText
 
-CONTROL = ("restricted_movement", "violence_threat", "ransom_demand", "forced_scam_work", "isolation_no_contact")
+HELD = "restricted_movement"
+CONTROL = (HELD, "violence_threat", "ransom_demand", "forced_scam_work", "isolation_no_contact")
 
 
 class EmergencyRules:
-    """The rules of content/emergencies.yml. `threshold`: the chance from which a message is read as a cry for help."""
+    """The rules of content/emergencies.yml."""
 
     def __init__(self, evidence: EmergencyEvidence) -> None:
-        self.threshold = evidence.threshold
+        self._threshold, self._threshold_held = evidence.threshold, evidence.threshold_held
         self._certain = [Cue.compile(rule.id, rule.cues, rule.unless) for rule in evidence.rules if rule.certain]
         self._others = [Cue.compile(rule.id, rule.cues, rule.unless) for rule in evidence.rules if not rule.certain]
         self._calm = [re.compile(pattern) for pattern in evidence.calm]
+
+    def threshold(self, flags: Collection[str]) -> float:
+        """The chance from which a message is read as a cry for help: lower where words show that somebody cannot leave."""
+        return self._threshold_held if HELD in flags else self._threshold
 
     def certain_rule(self, plain: PlainText) -> str | None:
         """The id of a rule that needs no model, where nothing calms it."""

@@ -16,6 +16,7 @@ from bot.understanding.normalise import PlainText
 from bot.understanding.reading import ASKS
 
 DISPUTES = frozenset({"wage_withheld", "document_retention"})  # a worker's quarrel with an employer is a question
+TOLD_BY_FLAGS = 2  # so many flags speak of an offer or of what came of one
 LEAST = 1e-4  # a probability below this tells no more than this
 MOST_FLAGS = 3  # more of them tell no more
 FAMILIAR = 3  # times that a word occurs in nlu/data
@@ -55,7 +56,7 @@ def signs_and_flags(
     grave = len([name for name in flags if name in strong])
     yield "strong flags", float(min(grave, MOST_FLAGS))
     yield "weak flags", float(min(len(flags) - grave, MOST_FLAGS))
-    yield "two flags", float(len({*flags} - DISPUTES) >= 2)
+    yield "two flags", float(len({*flags} - DISPUTES) >= TOLD_BY_FLAGS)
     for name in signs:
         yield f"sign: {name}", 1.0
 

@@ -1,7 +1,7 @@
 """text -> Understanding: normalise, read figures and names, find signs, classify, and let the safety rules have the last word."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from bot.content import Library
@@ -11,7 +11,7 @@ from bot.understanding.cues import Cue
 from bot.understanding.decision import Decision
 from bot.understanding.emergencies import EmergencyRules
 from bot.understanding.entities import Entities, EntityReader
-from bot.understanding.evidence import opinions, signs_and_flags, wording
+from bot.understanding.evidence import DISPUTES, TOLD_BY_FLAGS, opinions, signs_and_flags, wording
 from bot.understanding.figures import Words, flags_of_figures
 from bot.understanding.language import OTHER_SCRIPTS, detect_language
 from bot.understanding.nlu_data import FLAGGED, kind_of
@@ -26,6 +26,9 @@ CONFIRMED = -0.4  # ... and below this, one whose cues need context, or a weak o
 EXCUSED = 0.9  # what it takes where an `unless` speaks against the flag
 YIELDS = 0.3  # below this a flag yields to the sign that says the opposite
 HONEST = 0.8  # probability of "low" from which an offer reads as honest
+# What it costs to miss a kind, beside a question: an offer or a report read as a question gets a general answer and no warning.
+COSTS = {"offer": 2.0, "report": 1.3}
+COST_OF_DANGER = 5.0  # an offer that shows a strong flag or two
 CERTAIN = 0.9  # the least chance of what a certain rule says
 MOST_ANSWERS = 6  # that a reading names
 SURE = 0.9  # from here on the diacritics are not asked
@@ -188,11 +191,17 @@ class Interpreter:
         if not _has_letters(sight.plain):
             return self._decision.best_within("chat", sight.guess.labels)
         chances = self._decision.chances(self._evidence(sight))
-        if chances["emergency"] > self._emergencies.threshold and not self._only_says_where(sight):
+        if chances["emergency"] > self._emergencies.threshold(sight.flags) and not self._only_says_where(sight):
             return "emergency", chances["emergency"]
-        kind = max((kind for kind in chances if kind != "emergency"), key=lambda kind: chances[kind])
+        kind = self._costliest_to_miss({kind: p for kind, p in chances.items() if kind != "emergency"}, sight.flags)
         label, share = self._decision.best_within(kind, sight.guess.labels)
         return label, chances[kind] * share
+
+    def _costliest_to_miss(self, chances: Mapping[str, float], flags: Collection[str]) -> str:
+        telling = {*flags} - DISPUTES
+        dangerous = bool(telling & self._strong) or len(telling) >= TOLD_BY_FLAGS
+        costs = {**COSTS, "offer": COST_OF_DANGER} if dangerous else COSTS
+        return max(chances, key=lambda kind: chances[kind] * costs.get(kind, 1.0))
 
     def _only_says_where(self, sight: Sight) -> bool:
         """ "Em ở Nghệ An": where somebody is, and nothing else. A town of closed compounds says more."""
