@@ -1,11 +1,19 @@
-"""Slips of the finger: a word that is neither known nor a Vietnamese syllable becomes the commonest known word one letter away."""
+"""Slips of the finger: a word that is neither known nor a Vietnamese syllable is taken apart where a space was forgotten, or becomes the commonest
+known word one letter away."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 
 from rapidfuzz.distance import OSA
 
 from bot.understanding.language import is_vietnamese_syllable
+
+SHORTEST_GLUED = 5  # letters of two words without a space between them
+MOST_GLUED = 30
+SHORTEST_PIECE = 2
+LONGEST_SYLLABLE = 7  # nghieng
+FAMILIAR = 20  # times that a piece must occur
 
 
 class Mender:
@@ -15,6 +23,7 @@ class Mender:
         self._vocabulary = dict(vocabulary)
         self._words = words
         self._by_length = _by_length(word for word, count in self._vocabulary.items() if count > 1 and len(word) > 2)
+        self._total = sum(self._vocabulary.values())
         self._mended: dict[str, str] = {}
 
     def mend(self, word: str) -> str:
@@ -39,7 +48,25 @@ class Mender:
             for other in self._by_length.get(length, ())
             if OSA.distance(word, other, score_cutoff=1) <= 1
         ]
-        return max(near)[2] if near else word
+        swapped, _, nearest = max(near, default=(False, 0, word))
+        return nearest if swapped else self._apart(word) or nearest
+
+    def _apart(self, word: str) -> str | None:
+        """The likeliest words that were written without a space ("hochieu"): familiar syllables, as few as can be."""
+        if not SHORTEST_GLUED <= len(word) <= MOST_GLUED:
+            return None
+        best: list[tuple[float, str] | None] = [(0.0, ""), *[None] * len(word)]
+        for end in range(SHORTEST_PIECE, len(word) + 1):
+            ways = [
+                (before[0] + math.log(self._vocabulary[piece] / self._total), f"{before[1]} {piece}".strip())
+                for start in range(max(0, end - LONGEST_SYLLABLE), end - SHORTEST_PIECE + 1)
+                if (before := best[start])
+                and self._vocabulary.get(piece := word[start:end], 0) >= FAMILIAR
+                and is_vietnamese_syllable(piece)
+            ]
+            best[end] = max(ways, default=None)
+        found = best[-1]
+        return found[1] if found else None
 
 
 def _by_length(words: Iterable[str]) -> dict[int, list[str]]:
