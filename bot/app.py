@@ -81,8 +81,10 @@ class App:
     @cached_property
     def normaliser(self) -> "Normaliser":
         from bot.understanding.normalise import Normaliser
+        from bot.understanding.vocabulary import Vocabulary
 
-        return Normaliser.from_file(self.config.nlu_folder / "teencode.yml", self.classifier.word_counts)
+        vocabulary = Vocabulary.of(self.classifier, self.library)
+        return Normaliser.from_file(self.config.nlu_folder / "teencode.yml", vocabulary)
 
     @cached_property
     def interpreter(self) -> "Interpreter":

@@ -20,7 +20,7 @@ from bot.understanding.nlu_data import RISKS
 from bot.understanding.normalise import PlainText
 from bot.understanding.tagger import FlagTagger
 
-FORMAT = 9  # of the two files; another number means: train again
+FORMAT = 10  # of the two files; another number means: train again
 ANSWER_SHARE = 0.6  # of the vote on topics that the answer model has; best of 0, .3, .5, .6, .7, 1 on held-out personas
 TEMPERATURE = 6.0  # turns margins into probabilities
 MARK = 12  # signs of its fingerprint by which a model is named
@@ -193,12 +193,14 @@ class EmbeddedClassifier:
         answers: LinearModel,
         tagger: FlagTagger,
         word_counts: dict[str, int],
+        pair_counts: dict[str, int],
     ) -> None:
         self.tagger = tagger
         self._features = features
         self._labels = labels
         self._answers = answers
         self.word_counts = word_counts
+        self.pair_counts = pair_counts
         self.model = ""  # until it is kept, and has a name
         self._topic_of = np.array([_label_of(answer, labels.classes) for answer in answers.classes])
         self._is_answer = np.array([_is_answer(answer) for answer in answers.classes])
@@ -251,6 +253,7 @@ class EmbeddedClassifier:
             "flags": self.tagger.classes,
             "vocabularies": self._features.vocabularies,
             "word_counts": self.word_counts,
+            "pair_counts": self.pair_counts,
         }
         (folder / "model.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
         self.model = fingerprint[:MARK]
@@ -283,6 +286,7 @@ class EmbeddedClassifier:
             LinearModel(tuple(about["answers"]), arrays["answer_weights"], arrays["answer_intercepts"]),
             FlagTagger(tuple(about["flags"]), arrays["flag_weights"], arrays["flag_intercepts"]),
             about["word_counts"],
+            about["pair_counts"],
         )
 
 

@@ -14,6 +14,7 @@ from bot.understanding.interpreter import Interpreter
 from bot.understanding.nlu_data import KINDS, Example, kind_of, read_examples, read_phrases
 from bot.understanding.normalise import Normaliser
 from bot.understanding.training import Progress, train
+from bot.understanding.vocabulary import Vocabulary
 
 FOLDS = 3
 BLOCK = 15  # neighbours in a file are often of one writer: they are held out together
@@ -37,7 +38,7 @@ def fit(nlu_folder: Path, library: Library, progress: Progress) -> Decision:
         progress(f"Learning without the sentences of part {number + 1} of {FOLDS}, and reading them")
         taught = [example for example, fold in zip(examples, fold_of, strict=True) if fold != number]
         model = train(taught, phrases, normaliser)
-        reader = Interpreter(library, normaliser.with_vocabulary(model.word_counts), model, BLANK)
+        reader = Interpreter(library, normaliser.with_vocabulary(Vocabulary.of(model, library)), model, BLANK)
         for place, (example, fold) in enumerate(zip(examples, fold_of, strict=True)):
             if fold == number:
                 found, labels = reader.evidence(example.text)

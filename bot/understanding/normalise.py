@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.errors import NluDataError
 from bot.letters import compose, fold, plain_marks
 from bot.understanding.language import detect_language
 from bot.yaml_files import load_yaml
+
+if TYPE_CHECKING:  # Rasa's own Python knows neither it nor what it needs
+    from bot.understanding.vocabulary import Vocabulary
 
 # A word may hold the vowel signs of Thai, Lao and Khmer, which are no letters to `\w`.
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_](?:[^\W\d_]|[\u0e00-\u0eff\u1780-\u17ff])*|[^\w\s]|_")
@@ -62,19 +66,19 @@ class PlainText:
 
 
 class Normaliser:
-    """Built once from nlu/teencode.yml. `vocabulary` (word -> how often) allows slips of one letter to be mended.
+    """Built once from nlu/teencode.yml. With a `vocabulary` slips of the finger are mended.
 
     Without one, nothing is imported but the standard library and PyYAML: Rasa's own Python reads messages with it, too.
     """
 
-    def __init__(self, teencode: Mapping[str, Mapping[str, str]], vocabulary: Mapping[str, int] | None = None) -> None:
+    def __init__(self, teencode: Mapping[str, Mapping[str, str]], vocabulary: "Vocabulary | None" = None) -> None:
         self._words = dict(teencode["words"])
         self._after_number = dict(teencode["after_number"])
         self._phrases = {tuple(key.split()): value for key, value in teencode["phrases"].items()}
         self._mend = _mender(vocabulary, self._words) if vocabulary else _as_it_is
 
     @classmethod
-    def from_file(cls, path: Path, vocabulary: Mapping[str, int] | None = None) -> "Normaliser":
+    def from_file(cls, path: Path, vocabulary: "Vocabulary | None" = None) -> "Normaliser":
         try:
             data = load_yaml(path)
             return cls(data, vocabulary)
@@ -83,7 +87,7 @@ class Normaliser:
         except Exception as error:
             raise NluDataError(f"{path} cannot be read ({error.__class__.__name__}): mend its YAML") from None
 
-    def with_vocabulary(self, vocabulary: Mapping[str, int]) -> "Normaliser":
+    def with_vocabulary(self, vocabulary: "Vocabulary") -> "Normaliser":
         teencode = {
             "words": self._words,
             "after_number": self._after_number,
@@ -134,16 +138,19 @@ class Normaliser:
         if word in self._words:
             return self._words[word]
         word = _LONG_RUN.sub(r"\1\1", word)
-        return self._words[word] if word in self._words else self._mend(word)
+        if word in self._words:
+            return self._words[word]
+        before, after = (raw[place].word if 0 <= place < len(raw) else "" for place in (i - 1, i + 1))
+        return self._mend(word, self._words.get(before, before), self._words.get(after, after))
 
 
-def _mender(vocabulary: Mapping[str, int], words: Mapping[str, str]) -> Callable[[str], str]:
+def _mender(vocabulary: "Vocabulary", words: Mapping[str, str]) -> Callable[[str, str, str], str]:
     from bot.understanding.slips import Mender
 
     return Mender(vocabulary, words).mend
 
 
-def _as_it_is(word: str) -> str:
+def _as_it_is(word: str, _before: str, _after: str) -> str:
     return word
 
 
