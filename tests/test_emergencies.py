@@ -3,6 +3,8 @@
 import pytest
 
 from bot.app import App
+from bot.conversation.forms import with_reading
+from bot.conversation.state import Slots
 from bot.letters import fold
 
 CRIES = {
@@ -235,3 +237,41 @@ def test_s_23_there_are_thirty_ways_to_say_it() -> None:
 def test_s_23_grown_ups_and_other_figures_are_no_minors(sentence: str, reader: App) -> None:
     """An adult's age, days, months and a number of people do not make a child of anyone."""
     assert not reader.interpreter.read(sentence).age_minor
+
+
+WHERE = (
+    "em o nghe an",
+    "em dang o dai loan",
+    "Em ở Cao Bằng ạ",
+    "dạ tụi em đang làm ở Đài Loan",
+    "nha em o ca mau",
+    "toi song ben lao",
+)
+
+
+@pytest.mark.parametrize("sentence", WHERE)
+def test_s_21_where_somebody_is_is_no_cry(sentence: str, reader: App) -> None:
+    """A place alone, as it is told when the bot asks for one."""
+    assert reader.interpreter.read(sentence).kind != "emergency"
+
+
+@pytest.mark.parametrize("sentence", ["cuu em o nghe an", "em bi nhot o dai loan", "em o kk park khong ra duoc"])
+def test_s_26_a_cry_with_a_place_is_one(sentence: str, reader: App) -> None:
+    assert reader.interpreter.read(sentence).kind == "emergency"
+
+
+def test_s_26_a_province_named_by_the_way_brings_nobody_home(reader: App) -> None:
+    """Who is held abroad and says where the mother lives still needs the numbers of the country abroad; who names a province with the
+    danger itself is there."""
+    held = with_reading(Slots(), reader.interpreter.read("cuu em bi nhot o campuchia"), reader.library)
+    assert held.country == "KH"
+    assert with_reading(held, reader.interpreter.read("me em o ca mau"), reader.library).country == "KH"
+    assert with_reading(held, reader.interpreter.read("em bi nhot o tay ninh roi"), reader.library).country == "VN"
+
+
+@pytest.mark.parametrize(
+    "cry", ["cuuem voi em binhot", "ho khongcho ve", "em bi nhit trong phong", "bi dnah hoai cuu em"]
+)
+def test_s_26_a_cry_with_slips_of_the_finger_is_found(cry: str, reader: App) -> None:
+    """Letters swapped, doubled or wrong, and spaces forgotten by hands that shake."""
+    assert reader.interpreter.read(cry).kind == "emergency"

@@ -8,6 +8,7 @@ from bot.app import App
 from bot.errors import NluDataError
 from bot.letters import compose, fold, plain_marks
 from bot.understanding.normalise import Normaliser
+from bot.understanding.vocabulary import Vocabulary
 from tests.conftest import ROOT
 
 PLAIN = {
@@ -168,4 +169,6 @@ def spelling() -> Normaliser:
 
 
 def _normaliser(reader: App) -> Normaliser:
-    return Normaliser.from_file(reader.config.nlu_folder / "teencode.yml", reader.classifier.word_counts)
+    return Normaliser.from_file(
+        reader.config.nlu_folder / "teencode.yml", Vocabulary.of(reader.classifier, reader.library)
+    )

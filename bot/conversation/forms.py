@@ -7,7 +7,8 @@ from dataclasses import replace
 from bot.content import Form, Library, Question
 from bot.conversation.state import Slots
 from bot.letters import fold
-from bot.understanding.figures import flag_of_pay
+from bot.understanding.figures import HOME, flag_of_pay
+from bot.understanding.nlu_data import FLAGGED
 from bot.understanding.reading import Understanding
 
 ANSWERS = ("yes", "no", "unsure")
@@ -30,7 +31,7 @@ def with_reading(slots: Slots, reading: Understanding, library: Library) -> Slot
         signs=_joined(slots.signs, signs),
         told=slots.told or reading.kind == "offer",
         pay_per_month=pay.per_month if pay else slots.pay_per_month,
-        country=reading.country or slots.country,
+        country=_place_of_work(slots, reading),
         about="other" if "about_relative" in reading.signs else slots.about,
     )
     if flag := flag_of_pay(merged.pay_per_month, merged.country, library.countries):
@@ -38,6 +39,14 @@ def with_reading(slots: Slots, reading: Understanding, library: Library) -> Slot
     if merged.pay_per_month and merged.country and "double_pay" not in merged.signs:
         return replace(merged, flags=tuple(flag for flag in merged.flags if flag != "unrealistic_pay"))
     return merged
+
+
+def _place_of_work(slots: Slots, reading: Understanding) -> str | None:
+    """A province in Viet Nam, named by the way, brings nobody home who is abroad: their family lives there."""
+    named_by_the_way = not reading.entities.countries and reading.kind not in FLAGGED
+    if slots.country not in (None, HOME) and named_by_the_way:
+        return slots.country
+    return reading.country or slots.country
 
 
 def with_answer(slots: Slots, question: Question, value: str) -> Slots:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from bot.content import load_yaml
 from bot.errors import NluDataError
 from bot.understanding.nlu_data import KINDS, kind_of
+from bot.yaml_files import load_yaml
 
 FILE = "decision.yml"
 HEADER = (

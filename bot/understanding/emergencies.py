@@ -31,9 +31,10 @@ class EmergencyRules:
         return next((rule.name for rule in self._certain if rule.find(plain)), None)
 
     def evidence(self, plain: PlainText) -> dict[str, float]:
-        """The rules that speak, those that are certain among them, and whether something calms."""
-        found = {f"rule: {rule.name}": 1.0 for rule in (*self._certain, *self._others) if rule.find(plain)}
-        return {**found, "calm": float(self._is_calm(plain))}
+        """The rules that speak, and whether something calms: then the certain ones say nothing."""
+        calm = self._is_calm(plain)
+        rules = self._others if calm else (*self._certain, *self._others)
+        return {**{f"rule: {rule.name}": 1.0 for rule in rules if rule.find(plain)}, "calm": float(calm)}
 
     def _is_calm(self, plain: PlainText) -> bool:
         return any(pattern.search(plain.text) for pattern in self._calm)

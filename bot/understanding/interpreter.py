@@ -14,7 +14,7 @@ from bot.understanding.entities import Entities, EntityReader
 from bot.understanding.evidence import DISPUTES, TOLD_BY_FLAGS, opinions, signs_and_flags, wording
 from bot.understanding.figures import Words, flags_of_figures
 from bot.understanding.language import OTHER_SCRIPTS, detect_language
-from bot.understanding.nlu_data import FLAGGED, kind_of
+from bot.understanding.nlu_data import FLAGGED, KINDS, kind_of
 from bot.understanding.normalise import Normaliser, PlainText
 from bot.understanding.reading import Understanding
 from bot.understanding.tagger import Tag
@@ -190,10 +190,12 @@ class Interpreter:
             return "emergency", max(self._decision.chances(self._evidence(sight))["emergency"], CERTAIN)
         if not _has_letters(sight.plain):
             return self._decision.best_within("chat", sight.guess.labels)
-        chances = self._decision.chances(self._evidence(sight))
+        found = self._evidence(sight)
+        chances = self._decision.chances(found)
         if chances["emergency"] > self._emergencies.threshold(sight.flags) and not self._only_says_where(sight):
             return "emergency", chances["emergency"]
-        kind = self._costliest_to_miss({kind: p for kind, p in chances.items() if kind != "emergency"}, sight.flags)
+        others = FLAGGED if _is_a_childs_matter(found) else KINDS
+        kind = self._costliest_to_miss({kind: chances[kind] for kind in others if kind != "emergency"}, sight.flags)
         label, share = self._decision.best_within(kind, sight.guess.labels)
         return label, chances[kind] * share
 
@@ -220,6 +222,11 @@ class Interpreter:
             **self._emergencies.evidence(sight.plain),
             **dict(wording(sight.plain, sight.language, sight.entities, self._counts)),
         }
+
+
+def _is_a_childs_matter(found: Mapping[str, float]) -> bool:
+    """Somebody under 18 to whom something was said (S-23): no mere question, unless it is the rule that is asked for."""
+    return "flag: minor" in found and bool(found["tells what somebody said"]) and not found["asks the rule"]
 
 
 def _fitting(kind: str, sight: Sight) -> dict[str, Words]:
