@@ -11,7 +11,7 @@ from bot.channels.base import Channel
 from bot.config import Config
 from bot.content import Library, load_yaml
 from bot.delivery.pace import Pace
-from bot.errors import ConfigError
+from bot.errors import ConfigError, UsageError
 from bot.store.database import Database, open_database, prepare_home
 
 if TYPE_CHECKING:  # each part comes with its libraries when it is first needed: a process that only sends stays small
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.channels.sms_text import SegmentSizes
     from bot.channels.telegram import TelegramChannel
     from bot.conversation.policy import Policy
-    from bot.conversation.risk import Risk
+    from bot.conversation.risk import Escalation, Risk
     from bot.counting import Counting
     from bot.hotline.clocks import Clock
     from bot.hotline.webhook import CaseWebhook
@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.understanding.classifier import EmbeddedClassifier
     from bot.understanding.interpreter import Interpreter
     from bot.understanding.normalise import Normaliser
-    from bot.understanding.readers import Readers
+    from bot.understanding.readers import Readers, Reads
     from bot.understanding.reading import Understanding
 
 MODEL_FOLDER = "model"
@@ -77,18 +77,33 @@ class App:
 
     @cached_property
     def normaliser(self) -> "Normaliser":
-        from bot.understanding.normalise import Normaliser
-
-        return Normaliser.from_file(self.config.nlu_folder / "teencode.yml", self.classifier.word_counts)
+        return self._normaliser_of(self.classifier)
 
     @cached_property
     def interpreter(self) -> "Interpreter":
+        return self._interpreter(self.classifier, self.normaliser)
+
+    def interpreter_with(self, classifier: "EmbeddedClassifier") -> "Interpreter":
+        """Reads as this house does, with a model of one's own."""
+        return self._interpreter(classifier, self._normaliser_of(classifier))
+
+    def interpreter_for(self, backend: str) -> "Reads":
+        """Reads as this house does, with the backend of this name."""
+        readers: dict[str, Callable[[], Reads]] = {"embedded": lambda: self.interpreter}
+        if backend not in readers:
+            raise UsageError(f"'{backend}' is no backend that reads here: use {', '.join(readers)}.")
+        return readers[backend]()
+
+    def _normaliser_of(self, classifier: "EmbeddedClassifier") -> "Normaliser":
+        from bot.understanding.normalise import Normaliser
+
+        return Normaliser.from_file(self.config.nlu_folder / "teencode.yml", classifier.word_counts)
+
+    def _interpreter(self, classifier: "EmbeddedClassifier", normaliser: "Normaliser") -> "Interpreter":
         from bot.understanding.interpreter import Interpreter
 
         longest = self.config.bot.conversation.longest_text
-        return Interpreter(
-            self.library, self.normaliser, self.classifier, self.classifier.tagger, self.classifier.word_counts, longest
-        )
+        return Interpreter(self.library, normaliser, classifier, classifier.tagger, classifier.word_counts, longest)
 
     def read_apart(self) -> "Readers":
         """From now on messages are read in processes of their own. Before anything else is built; whoever calls this closes them."""
@@ -127,6 +142,12 @@ class App:
         if reading.kind != "offer":
             return None
         return assess(reading.flags, reading.signs, self.library.red_flags).level
+
+    def escalation_of(self, reading: "Understanding") -> "Escalation":
+        """Whether one message calls for a person, by its own words."""
+        from bot.conversation.risk import escalation
+
+        return escalation(reading, self.risk_of(reading))
 
     @cached_property
     def database(self) -> Database:
