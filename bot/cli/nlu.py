@@ -47,7 +47,7 @@ def suggest(
 
 def unanswered_groups(house: App, now: dt.datetime) -> list[Group]:
     """The largest first. What fewer than eleven people ask is in none."""
-    with house.database.begin() as connection:
+    with house.database.read() as connection:
         questions = kept.all_words(connection, house.database.keyring, now)
     return groups(questions, house.classifier.word_counts)
 
