@@ -550,7 +550,7 @@ def test_no_model_has_learned_a_near_copy(reader: App) -> None:
               "o xuong go zuzu chu no luong em bon thang nay ne", "ở xưởng gỗ zuzu chủ nợ lương em năm tháng nay"]  # fmt: skip
     examples = [Example(intent, text) for intent, texts in _tiny().items() for text in texts]
     examples += [Example("wages_withheld/unpaid", text) for text in copies]
-    phrases = read_phrases(ROOT / "nlu" / "data")[:20]
+    phrases = read_phrases(ROOT / "nlu" / "data")[::100]
     known: list[set[str]] = []
 
     def reader_of(classifier: EmbeddedClassifier) -> Any:
