@@ -23,6 +23,7 @@ UNSEEN = "unseen.jsonl"  # its errors are counted, never looked at
 PAGE = "evaluation.html"
 FOLDS = 5
 PAIRS_SHOWN = 15
+OF_FORMS = ("kind_acc", "label_acc", "topic_acc_questions", "flags_micro_f1")  # shown by form here; the page has all
 FEWEST_FOLDS, MOST_FOLDS = 2, 20
 
 Told = dict[str, Any]
@@ -143,18 +144,27 @@ def _print(found: Told) -> None:
 def _print_figures(found: Told) -> None:
     from bot.understanding.evaluation.measures import TITLES
 
-    table = Table("measure", "value", "of", *found["by_form"], box=None)
+    table = Table("measure", "value", "of", box=None)
     for key, one in found["figures"].items():
-        forms = [
-            _with_difference(shares[key]["value"], found["differences"].get(form, {}).get(key))
-            for form, shares in found["by_form"].items()
-        ]
-        table.add_row(TITLES[key], _number(one["value"]), str(one["of"]), *forms)
+        table.add_row(TITLES[key], _number(one["value"]), str(one["of"]))
+    out.print(table)
+    if not found["by_form"]:
+        return
+    table = Table("way of writing", "rows", *(TITLES[key] for key in OF_FORMS), box=None)
+    for form, shares in found["by_form"].items():
+        apart = found["differences"].get(form, {})
+        values = (_with_difference(shares[key]["value"], apart.get(key)) for key in OF_FORMS)
+        table.add_row(form, str(shares["kind_acc"]["of"]), *values)
+    _print_apart(table)
+
+
+def _print_apart(table: Table) -> None:
+    out.print()
     out.print(table)
 
 
 def _with_difference(value: float | None, difference: float | None) -> str:
-    return _number(value) + (f" ({difference:+.3f})" if difference is not None else "")
+    return _number(value) + (f" {difference:+.3f}" if difference is not None else "")
 
 
 def _number(value: float | None) -> str:
@@ -167,7 +177,7 @@ def _print_comparison(comparison: Told) -> None:
     from bot.understanding.evaluation.measures import TITLES
 
     readers = list(comparison["readers"].values())
-    table = Table("\nreader", *(f"\n{name}" for name in comparison["readers"]), box=None)
+    table = Table("reader", *comparison["readers"], box=None)
     for key, title in TITLES.items():
         table.add_row(title, *_against_first([one["figures"][key]["value"] for one in readers]))
     for form in readers[0]["by_form"]:
@@ -176,7 +186,7 @@ def _print_comparison(comparison: Told) -> None:
             table.add_row(f"{TITLES[key]}, {form}", *_against_first(values))
     for share in ("p50", "p95"):
         table.add_row(f"{share} ms", *(f"{one['latency_ms'][share]:.1f}" for one in readers))
-    out.print(table)
+    _print_apart(table)
     for duel in comparison["duels"]:
         out.print(
             f"rows right by both {duel['both']}, only {duel['first']} {duel['only_first']}, only {duel['second']} "
@@ -192,21 +202,21 @@ def _against_first(values: list[float | None]) -> Iterator[str]:
 
 
 def _print_confusion(found: Told) -> None:
-    table = Table("\nlabelled, read as", *(f"\n{kind}" for kind in found["kinds"]), box=None)
+    table = Table("labelled, read as", *found["kinds"], box=None)
     for kind, counts in zip(found["kinds"], found["confusion"], strict=True):
         table.add_row(kind, *map(str, counts))
-    out.print(table)
-    table = Table("\nmost confused", "\nread as", "\nrows", box=None)
+    _print_apart(table)
+    table = Table("most confused", "read as", "rows", box=None)
     for pair in found["confused"][:PAIRS_SHOWN]:
         table.add_row(pair["label"], pair["read"], str(pair["rows"]))
-    out.print(table)
+    _print_apart(table)
 
 
 def _print_scores(what: str, scores: list[Told]) -> None:
-    table = Table(f"\n{what}", "\nprecision", "\nrecall", "\nF1", "\nrows", box=None)
+    table = Table(what, "precision", "recall", "F1", "rows", box=None)
     for one in scores:
         table.add_row(one["name"], *(_number(one[name]) for name in ("precision", "recall", "f1")), str(one["support"]))
-    out.print(table)
+    _print_apart(table)
 
 
 def _print_calibration(found: Told) -> None:
