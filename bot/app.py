@@ -11,7 +11,7 @@ from bot.channels.base import Channel
 from bot.config import Config
 from bot.content import Library
 from bot.delivery.pace import Pace
-from bot.errors import ConfigError
+from bot.errors import ConfigError, UsageError
 from bot.store.database import Database, open_database, prepare_home
 from bot.yaml_files import load_yaml
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.channels.sms_text import SegmentSizes
     from bot.channels.telegram import TelegramChannel
     from bot.conversation.policy import Policy
-    from bot.conversation.risk import Risk
+    from bot.conversation.risk import Escalation, Risk
     from bot.counting import Counting
     from bot.hotline.clocks import Clock
     from bot.hotline.webhook import CaseWebhook
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # each part comes with its libraries when it is first needed:
     from bot.understanding.interpreter import Interpreter
     from bot.understanding.normalise import Normaliser
     from bot.understanding.rasa import Rasa
-    from bot.understanding.readers import Readers
+    from bot.understanding.readers import Readers, Reads
     from bot.understanding.reading import Understanding
 
 MODEL_FOLDER = "model"
@@ -80,30 +80,51 @@ class App:
 
     @cached_property
     def normaliser(self) -> "Normaliser":
-        from bot.understanding.normalise import Normaliser
-        from bot.understanding.vocabulary import Vocabulary
-
-        vocabulary = Vocabulary.of(self.classifier, self.library)
-        return Normaliser.from_file(self.config.nlu_folder / "teencode.yml", vocabulary)
+        return self._normaliser_of(self.classifier)
 
     @cached_property
     def interpreter(self) -> "Interpreter":
+        """Reads with the backend of config.yml."""
+        return self._interpreter(self.classifier, self.normaliser, self.rasa)
+
+    def interpreter_with(self, classifier: "EmbeddedClassifier") -> "Interpreter":
+        """Reads as this house does, with a model of one's own."""
+        return self._interpreter(classifier, self._normaliser_of(classifier))
+
+    def interpreter_for(self, backend: str) -> "Reads":
+        """Reads as this house does, with the backend of this name."""
+        seconds: dict[str, Callable[[], Rasa | None]] = {"embedded": lambda: None, "rasa": self._rasa}
+        if backend not in seconds:
+            raise UsageError(f"'{backend}' is no backend: use {' or '.join(seconds)}.")
+        return self._interpreter(self.classifier, self.normaliser, seconds[backend]())
+
+    def _normaliser_of(self, classifier: "EmbeddedClassifier") -> "Normaliser":
+        from bot.understanding.normalise import Normaliser
+        from bot.understanding.vocabulary import Vocabulary
+
+        vocabulary = Vocabulary.of(classifier, self.library)
+        return Normaliser.from_file(self.config.nlu_folder / "teencode.yml", vocabulary)
+
+    def _interpreter(
+        self, classifier: "EmbeddedClassifier", normaliser: "Normaliser", second: "Rasa | None" = None
+    ) -> "Interpreter":
         from bot.understanding.decision import Decision
         from bot.understanding.interpreter import Interpreter
 
         longest = self.config.bot.conversation.longest_text
         decision = Decision.load(self.config.nlu_folder)
-        return Interpreter(self.library, self.normaliser, self.classifier, decision, longest, self.rasa)
+        return Interpreter(self.library, normaliser, classifier, decision, longest, second)
 
     @cached_property
     def rasa(self) -> "Rasa | None":
         """None where config.yml names no other backend than our own."""
-        settings = self.config.bot.nlu
-        if settings.backend != "rasa":
-            return None
+        return self._rasa() if self.config.bot.nlu.backend == "rasa" else None
+
+    def _rasa(self) -> "Rasa":
         from bot.understanding.rasa import Rasa
 
-        return Rasa(settings.rasa.url, self.rasa_token, settings.rasa.timeout_seconds)
+        settings = self.config.bot.nlu.rasa
+        return Rasa(settings.url, self.rasa_token, settings.timeout_seconds)
 
     @property
     def rasa_token(self) -> str | None:
@@ -155,6 +176,12 @@ class App:
         if reading.kind != "offer":
             return None
         return assess(reading.flags, reading.signs, self.library.red_flags).level
+
+    def escalation_of(self, reading: "Understanding") -> "Escalation":
+        """Whether one message calls for a person, by its own words."""
+        from bot.conversation.risk import escalation
+
+        return escalation(reading, self.risk_of(reading))
 
     @cached_property
     def database(self) -> Database:

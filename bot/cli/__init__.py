@@ -1,4 +1,4 @@
-"""banduong: chat | ask | serve | worker | cases | staff | keys | subscribers | alerts | broadcast | trends | rasa | deliveries | letters | train | evaluate | check | audit | incident | purge."""
+"""banduong: chat | ask | serve | worker | cases | staff | keys | subscribers | alerts | broadcast | trends | rasa | deliveries | letters | train | evaluate | nlu | check | audit | incident | purge."""
 
 import datetime as dt
 import io
@@ -17,7 +17,7 @@ from rich.table import Table
 from bot import __version__, audit
 from bot.app import App
 from bot.channels.sms_text import DoubtfulWord, doubtful_words, sms_text
-from bot.cli import outreach, rasa, trends
+from bot.cli import evaluation, nlu, outreach, rasa, trends
 from bot.cli.common import BY, account_of, button_line, err, house_of, out, say
 from bot.content import ROLES
 from bot.delivery import dead_letters, outbox
@@ -50,9 +50,10 @@ def _options(
 
 for name, commands in (
     ("alerts", outreach.alerts_app), ("subscribers", outreach.subscribers_app), ("broadcast", outreach.broadcast_app),
-    ("trends", trends.trends_app), ("rasa", rasa.rasa_app),
+    ("trends", trends.trends_app), ("nlu", nlu.nlu_app), ("rasa", rasa.rasa_app),
 ):  # fmt: skip
     app.add_typer(commands, name=name)
+app.command("evaluate", cls=evaluation.WithDefaults)(evaluation.evaluate)
 
 
 @app.command()
@@ -612,22 +613,6 @@ def train(context: typer.Context) -> None:
     house = house_of(context)
     classifier = house.classifier
     out.print(f"{len(classifier.word_counts)} words known; model in {house.config.home / 'model'}")
-
-
-@app.command()
-def evaluate(
-    context: typer.Context,
-    rows: Annotated[Path | None, typer.Argument(help="labelled rows; default nlu/eval/unseen.jsonl")] = None,
-) -> None:
-    """Measure the understanding on labelled messages that it never learned from."""
-    from bot.understanding.evaluate import evaluate as evaluate_rows
-
-    house = house_of(context)
-    path = rows or house.config.nlu_folder / "eval" / "unseen.jsonl"
-    table = Table("measure", "value", "of", box=None)
-    for name, value, count in evaluate_rows(path, house.interpreter, house.risk_of):
-        table.add_row(name, f"{value:.3f}" if value is not None else "-", str(count))
-    out.print(table)
 
 
 @app.command()
