@@ -42,9 +42,8 @@ def measure(corpus: Corpus, *, copies: bool, diet_epochs: int | None = None, row
         _write_data(folder / "nlu.yml", examples, copies=copies)
         (folder / "config.yml").write_text(json.dumps(_pipeline(diet_epochs)), encoding="utf-8")
         started = time.perf_counter()
-        _train(folder)
+        model = _train(folder)
         learned = time.perf_counter() - started
-        model = folder / "models" / f"{MODEL}.tar.gz"
         with _serving(folder, model) as (server, load_seconds):
             return {
                 "learned_from": len(examples),
@@ -76,7 +75,7 @@ def _write_data(path: Path, examples: Sequence[Example], *, copies: bool) -> Non
     rows = [
         {"intent": intent, "examples": "".join(f"- {text}\n" for text in texts)} for intent, texts in sentences.items()
     ]
-    path.write_text(json.dumps({"version": "3.1", "nlu": rows}, ensure_ascii=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump({"version": "3.1", "nlu": rows}, allow_unicode=True), encoding="utf-8")
 
 
 def _pipeline(diet_epochs: int | None) -> dict[str, Any]:
@@ -88,7 +87,8 @@ def _pipeline(diet_epochs: int | None) -> dict[str, Any]:
     return {**{key: config[key] for key in ("recipe", "assistant_id", "language")}, "pipeline": pipeline}
 
 
-def _train(folder: Path) -> None:
+def _train(folder: Path) -> Path:
+    """The model's file. Rasa may end well without one, when it finds no sentences."""
     command = [
         "train",
         "nlu",
@@ -105,8 +105,10 @@ def _train(folder: Path) -> None:
         done = subprocess.run(  # noqa: S603 - our own command
             _command(*command), cwd=folder, env=_environment(folder), stdout=log, stderr=log, check=False
         )
-    if done.returncode:
+    model = folder / "models" / f"{MODEL}.tar.gz"
+    if done.returncode or not model.exists():
         raise RasaFailedError(_end_of(folder / "train.log"))
+    return model
 
 
 class _Server:
@@ -170,7 +172,6 @@ def _environment(folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
-        "PYTHONWARNINGS": "ignore",
         "RASA_CACHE_DIRECTORY": str(folder / "cache"),
         "RASA_TELEMETRY_ENABLED": "false",
         "TF_CPP_MIN_LOG_LEVEL": "3",
