@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 SAY := @printf '%s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check bench soak soak-broadcast format lock clean
+.PHONY: help setup setup-dev run test check bench bench-nlu soak soak-broadcast format lock clean
 
 help:
 	$(SAY) 'make run     set up, then serve the web chat on http://127.0.0.1:8000' \
 	       'make test    set up, then lint, types and all tests' \
 	       'make check   look over content, nlu data, configuration and database' \
 	       'make bench   measure speed and memory' \
+	       'make bench-nlu  measure the understanding beside Rasa, and write docs/benchmarks.md (an hour and more)' \
 	       'make soak    kill web and workers a hundred times while they deliver (minutes)' \
 	       'make soak-broadcast  send an alert to a hundred thousand while everything is killed (half an hour)' \
 	       'make format  put the code into its form'
@@ -50,6 +51,9 @@ check: setup
 
 bench: setup-dev
 	@$(BIN)/python -m bench
+
+bench-nlu: setup-dev
+	@$(BIN)/python -m bench.nlu
 
 soak: setup-dev
 	@$(BIN)/python -m tests.soak --database sqlite

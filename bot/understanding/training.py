@@ -80,11 +80,22 @@ def _train_and_keep(nlu_folder: Path, model_folder: Path, mark: str, progress: P
     return model
 
 
-def train(examples: Sequence[Example], phrases: Sequence[Example], normaliser: Normaliser) -> EmbeddedClassifier:
-    """Each sentence is learned as written and without diacritics: that is how half of the messages come."""
-    _refuse_thin_intents(examples)
+def train(
+    examples: Sequence[Example],
+    phrases: Sequence[Example],
+    normaliser: Normaliser,
+    *,
+    fewest: int = FEWEST,
+    folded_copies: bool = True,
+) -> EmbeddedClassifier:
+    """Each sentence is learned as written and without diacritics: that is how half of the messages come.
+
+    An intent with fewer than `fewest` sentences is refused. The two switches are for measuring, also on foreign data.
+    """
+    _refuse_thin_intents(examples, fewest)
     copies = [(example.text, example) for example in examples]
-    copies += [(fold(example.text), example) for example in examples if fold(example.text) != example.text]
+    if folded_copies:
+        copies += [(fold(example.text), example) for example in examples if fold(example.text) != example.text]
     plain = [normaliser.plain(text) for text, _ in copies]
     features, matrix = _fit_features(plain)
     labels = [example.label for _, example in copies]
@@ -133,6 +144,9 @@ def answer_of(example: Example) -> str:
 
 
 def _fit_tagger(examples: Sequence[Example], normaliser: Normaliser) -> FlagTagger:
+    """Where nothing is annotated, a tagger that knows no flag."""
+    if not any(example.spans for example in examples):
+        return FlagTagger((), np.zeros((2**BITS, 0), np.float16), np.zeros(0, np.float32))
     plain = [normaliser.plain(example.text) for example in examples]
     marks = [_flag_at(example, token) for example, text in zip(examples, plain, strict=True) for token in text.tokens]
     from sklearn.svm import LinearSVC
@@ -157,10 +171,10 @@ def _fit(matrix: "csr_matrix", targets: list[str], strength: float) -> LinearMod
     )
 
 
-def _refuse_thin_intents(examples: Sequence[Example]) -> None:
-    thin = [intent for intent, count in Counter(example.intent for example in examples).items() if count < FEWEST]
+def _refuse_thin_intents(examples: Sequence[Example], fewest: int) -> None:
+    thin = [intent for intent, count in Counter(example.intent for example in examples).items() if count < fewest]
     if thin:
-        raise NluDataError(f"nlu/data: {', '.join(sorted(thin))}: needs at least {FEWEST} sentences each to be learned")
+        raise NluDataError(f"nlu/data: {', '.join(sorted(thin))}: needs at least {fewest} sentences each to be learned")
 
 
 def _word_counts(plain: Sequence[PlainText]) -> dict[str, int]:
