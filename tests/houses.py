@@ -29,11 +29,13 @@ class House(App):
 
     @cached_property
     def normaliser(self) -> "Normaliser":
-        return self._once("normaliser")
+        built: Normaliser = self._once("normaliser")
+        return built
 
     @cached_property
     def interpreter(self) -> "Interpreter":
-        return self._once("interpreter")
+        built: Interpreter = self._once("interpreter")
+        return built
 
     def _once(self, part: str) -> Any:
         """By all that it is built from."""
