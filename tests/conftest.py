@@ -16,6 +16,7 @@ from bot.staff.passwords import Cost
 from bot.testing import START
 from bot.understanding.classifier import EmbeddedClassifier
 from bot.understanding.training import load_or_train
+from tests.houses import House
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -52,7 +53,7 @@ def config(tmp_path: Path) -> Config:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def house(request: pytest.FixtureRequest, tmp_path: Path, classifier: EmbeddedClassifier) -> Iterator[App]:
     """A whole house with an empty database: on SQLite, and on PostgreSQL."""
-    url = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
+    url = request.getfixturevalue("postgres_store") if request.param == "postgres" else None
     built = _house(tmp_path / "home", classifier, url)
     yield built
     close(built)
@@ -67,8 +68,8 @@ def sqlite_house(tmp_path: Path, classifier: EmbeddedClassifier) -> Iterator[App
 
 def _house(home: Path, classifier: EmbeddedClassifier, url: str | None = None) -> App:
     environment = {"BANDUONG_HOME": str(home), **({"BANDUONG_DATABASE_URL": url} if url else {})}
-    built = App(load_config(ROOT / "config.yml", environment))
-    built.__dict__["classifier"] = classifier  # the one part that is slow to build
+    built = House(load_config(ROOT / "config.yml", environment))
+    built.__dict__["classifier"] = classifier  # nobody waits for a second training
     built.password_costs = (CHEAP, CHEAP)
     return built
 

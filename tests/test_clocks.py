@@ -34,10 +34,11 @@ from bot.hours import ALWAYS, Hours, read_week
 from bot.letters import fold
 from bot.messages import VIETNAM, Address
 from bot.store import tables
-from bot.store.database import Database, open_database, utc
+from bot.store.database import Database, utc
 from bot.testing import START
 from tests.conftest import ROOT
 from tests.hotline import a_case, a_colleague
+from tests.houses import open_copy
 
 MINUTE = dt.timedelta(minutes=1)
 HOUR = dt.timedelta(hours=1)
@@ -136,8 +137,8 @@ class Line:
 def line(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Line]:
     url = f"sqlite:///{tmp_path / 'banduong.db'}"
     if request.param == "postgres":
-        url = request.getfixturevalue("postgres_database")
-    opened = open_database(url, tmp_path)
+        url = request.getfixturevalue("postgres_store")
+    opened = open_copy(url, tmp_path)
     yield Line(opened)
     opened.close()
 
@@ -659,9 +660,9 @@ def test_s_28_many_processes_do_each_step_once(line: Line) -> None:
 
 
 @pytest.mark.postgres
-def test_a_pass_waits_for_nobody_who_is_writing(postgres_database: str, tmp_path: Path) -> None:
+def test_a_pass_waits_for_nobody_who_is_writing(postgres_store: str, tmp_path: Path) -> None:
     """While a turn or a claim has the person or the case in hand, the pass goes on without them and comes back to them."""
-    database = open_database(postgres_database, tmp_path)
+    database = open_copy(postgres_store, tmp_path)
     line = Line(database)
     line.colleagues("An")
     case_id = line.case()
@@ -726,7 +727,7 @@ def test_s_28_a_pass_that_is_killed_at_a_step_is_done_by_the_next(
 
 
 def _opened(home: Path) -> Line:
-    return Line(open_database(f"sqlite:///{home / 'banduong.db'}", home))
+    return Line(open_copy(f"sqlite:///{home / 'banduong.db'}", home))
 
 
 def _three_cases(home: Path) -> Line:

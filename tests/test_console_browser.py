@@ -1,6 +1,6 @@
 """What the console's script does, in a real browser: news, the bell, the draft, keys, and how it all works without it."""
 
-import time
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, s
 
 from tests.console_pages import PAGES, words
 from tests.console_stage import CASE, Stage, served
-from tests.test_browser import ARGUMENTS, CHROMIUM, NOWHERE, need_chromium
+from tests.test_browser import ARGUMENTS, CHROMIUM, NOWHERE, PATIENCE, need_chromium, until
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +24,10 @@ LOUD = """() => {
   window.struck = 0;
   const real = window.OscillatorNode;
   window.OscillatorNode = class extends real { start(at) { window.struck += 1; super.start(at); } };
+}"""
+AT_ITS_END = """() => {
+  const log = document.querySelector(".log");
+  return log.scrollHeight - log.scrollTop - log.clientHeight < 2;
 }"""
 
 Open = Callable[..., Page]
@@ -64,7 +68,7 @@ def desk(browser: Browser, stage: Stage) -> Iterator[Open]:
 
     def open_page(path: str, width: int = 1280, height: int = 800, **options: object) -> Page:
         context = browser.new_context(base_url=stage.url, viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         opened.append(context)
         page = context.new_page()
         page.on("console", listen)
@@ -98,17 +102,17 @@ def test_on_a_phone_the_text_box_is_one_tap_away(desk: Open) -> None:
     expect(link).to_be_in_viewport()
     link.click()
     expect(page.locator("#text")).to_be_in_viewport()
-    assert _focus(page) == "text"
+    expect(page.locator("#text")).to_be_focused()
 
 
 # -- news --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_p0_is_told_in_the_title_and_aloud_until_it_is_claimed(desk: Open, stage: Stage) -> None:
+def test_a_new_p0_is_told_in_the_title_and_alouduntil_it_is_claimed(desk: Open, stage: Stage) -> None:
     """The count stands before the title, a screen reader is interrupted, the queue is fetched again; at nought all is as before."""
     page = desk("/console/queue")
     title = page.title()
-    _on_line(stage)
+    _on_line(page, stage)
     stage.p0 = 1
     stage.tell("queue", '{"p0": 1, "new": "P0"}')
     expect(page).to_have_title(f"(1 P0) {title}")
@@ -121,13 +125,13 @@ def test_a_new_p0_is_told_in_the_title_and_aloud_until_it_is_claimed(desk: Open,
     expect(page.locator("#silence")).to_be_hidden()
 
 
-def test_the_bell_rings_for_a_p0_until_it_is_silenced(desk: Open, stage: Stage) -> None:
+def test_the_bell_rings_for_a_p0until_it_is_silenced(desk: Open, stage: Stage) -> None:
     """Switched on with a tap, it rings, and again every 20 seconds; silencing holds for this P0, and the next one rings again."""
     page = desk("about:blank")
     page.clock.install()
     page.goto(f"{stage.url}/console/queue")
     page.evaluate(LOUD)
-    _on_line(stage)
+    _on_line(page, stage)
     page.click("#bell")
     expect(page.locator("#bell")).to_have_attribute("aria-pressed", "true")
     stage.p0 = 1
@@ -155,12 +159,11 @@ def test_the_bell_can_be_tried(desk: Open) -> None:
 def test_a_lost_line_is_said_and_the_queue_is_still_looked_at(desk: Open, stage: Stage) -> None:
     """After a second failure the page says so and asks by itself, marked as the script's; when the line is back it says that too."""
     page = desk("/console/queue")
-    _on_line(stage)
+    _on_line(page, stage)
     stage.alive = False
     expect(page.locator("#live")).to_have_class("lost")
     expect(page.locator("#line")).to_have_text(TOLD["common"]["live_lost"])
-    page.wait_for_timeout(200)
-    assert stage.looks >= 1
+    until(page, lambda: stage.looks >= 1)
     stage.alive = True
     expect(page.locator("#line")).to_have_text(TOLD["common"]["live_on"])
 
@@ -168,7 +171,7 @@ def test_a_lost_line_is_said_and_the_queue_is_still_looked_at(desk: Open, stage:
 def test_a_session_that_ended_leads_to_the_log_in(desk: Open, stage: Stage) -> None:
     """The first refusal of anything fetched in the background leaves the page, and with it what was on the screen."""
     page = desk(CASE)
-    _on_line(stage)
+    _on_line(page, stage)
     stage.signed_in = stage.alive = False
     page.wait_for_url("**/console/login")
 
@@ -178,12 +181,12 @@ def test_the_row_in_focus_stays_in_focus(desk: Open, stage: Stage) -> None:
     page = desk("/console/queue")
     page.keyboard.press("j")
     page.keyboard.press("j")
-    _on_line(stage)
+    _on_line(page, stage)
     _renewed(page, stage, "queue", '{"p0": 0}')
-    assert _focus(page) == "row-B4T9RW"
+    expect(page.locator("#row-B4T9RW")).to_be_focused()
     page.keyboard.press("Tab")
     _renewed(page, stage, "queue", '{"p0": 0}')
-    assert _focus(page) == "claim-B4T9RW"
+    expect(page.locator("#claim-B4T9RW")).to_be_focused()
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
@@ -197,30 +200,29 @@ def test_what_is_being_typed_outlives_every_refresh(desk: Open, stage: Stage) ->
     page.click("#do-close > summary")
     page.select_option("#outcome", "advised")
     page.focus("#outcome")
-    _on_line(stage)
+    _on_line(page, stage)
     stage.talk.append({**stage.talk[0], "text": "tin moi toi", "at": stage.talk[-1]["at"]})
     stage.presence = "silent"
     stage.tell("case", '{"reference": "K7M2QX"}')
     expect(page.locator("#newest")).to_contain_text("tin moi toi")
     expect(page.locator("#case-head")).to_contain_text(TOLD["case"]["presence_silent"])
-    assert page.input_value("#text") == "Mình đang viết dở"
-    assert page.input_value("#note") == "ghi dở"
-    assert page.input_value("#outcome") == "advised"
-    assert _focus(page) == "outcome"
+    expect(page.locator("#text")).to_have_value("Mình đang viết dở")
+    expect(page.locator("#note")).to_have_value("ghi dở")
+    expect(page.locator("#outcome")).to_have_value("advised")
+    expect(page.locator("#outcome")).to_be_focused()
 
 
 def test_the_newest_words_are_in_sight(desk: Open, stage: Stage) -> None:
     """The talk stands at its end when the page opens and follows what comes, unless somebody reads further up."""
     page = desk(CASE, height=500)
     page.focus("#log")
-    gap = "(() => { const log = document.querySelector('.log'); return log.scrollHeight - log.scrollTop - log.clientHeight })()"
-    assert page.evaluate(gap) < 2
-    _on_line(stage)
+    page.wait_for_function(AT_ITS_END)
+    _on_line(page, stage)
     stage.talk.append({**stage.talk[0], "text": "tin moi toi"})
     stage.tell("case", '{"reference": "K7M2QX"}')
     expect(page.locator("#newest")).to_contain_text("tin moi toi")
-    assert page.evaluate(gap) < 2
-    assert _focus(page) == "log"
+    page.wait_for_function(AT_ITS_END)
+    expect(page.locator("#log")).to_be_focused()
 
 
 def test_a_prepared_reply_is_put_where_the_cursor_is_and_looked_over(desk: Open) -> None:
@@ -229,8 +231,8 @@ def test_a_prepared_reply_is_put_where_the_cursor_is_and_looked_over(desk: Open)
     page.fill("#text", "Chào bạn. ")
     page.click("#replies > summary")
     page.click("#replies button >> nth=0")
-    assert page.input_value("#text").startswith("Chào bạn. Mình đang đọc đây.")
-    assert _focus(page) == "text"
+    expect(page.locator("#text")).to_have_value(re.compile(r"^Chào bạn\. Mình đang đọc đây\."))
+    expect(page.locator("#text")).to_be_focused()
     expect(page.locator(".as-sent")).to_contain_text("Mình đang đọc đây.")
 
 
@@ -273,11 +275,11 @@ def test_words_are_not_lost_when_the_server_is_in_trouble(desk: Open, stage: Sta
     page.fill("#text", "xin chào")
     page.click("#send")
     expect(page.locator("#notice")).to_have_text(TOLD["common"]["failed"])
-    assert page.input_value("#text") == "xin chào"
+    expect(page.locator("#text")).to_have_value("xin chào")
     page.route("**/send", lambda route: route.abort())
     page.click("#send")
     expect(page.locator("#notice")).to_have_text(TOLD["common"]["offline"])
-    assert page.input_value("#text") == "xin chào"
+    expect(page.locator("#text")).to_have_value("xin chào")
 
 
 def test_leaving_with_unsent_words_asks_first(desk: Open) -> None:
@@ -307,7 +309,7 @@ def test_the_queue_is_worked_by_keys_alone(desk: Open, stage: Stage) -> None:
     page = desk("/console/queue")
     for key, row in (("j", "K7M2QX"), ("j", "B4T9RW"), ("k", "K7M2QX"), ("k", "K7M2QX"), ("j", "B4T9RW")):
         page.keyboard.press(key)
-        assert _focus(page) == f"row-{row}"
+        expect(page.locator(f"#row-{row}")).to_be_focused()
     page.keyboard.press("c")
     page.wait_for_url(f"**{CASE}")
     assert stage.posted == [("claim B4T9RW", {"csrf": "token-of-this-session"})]
@@ -321,10 +323,10 @@ def test_keys_mean_letters_while_somebody_types(desk: Open, stage: Stage) -> Non
     """In a text box j is a j and c is a c; with Control they are the browser's."""
     page = desk("/console/queue")
     page.keyboard.press("/")
-    assert _focus(page) == "q"
+    expect(page.locator("#q")).to_be_focused()
     page.keyboard.type("jc?")
-    assert page.input_value("#q") == "jc?"
-    assert not page.locator("#shortcuts").is_visible()
+    expect(page.locator("#q")).to_have_value("jc?")
+    expect(page.locator("#shortcuts")).to_be_hidden()
     assert stage.posted == []
 
 
@@ -335,6 +337,7 @@ def test_keys_can_be_switched_off(desk: Open) -> None:
     expect(page.locator("#shortcuts")).to_be_visible()
     page.uncheck("#use-shortcuts")
     page.keyboard.press("Escape")
+    expect(page.locator("#shortcuts")).to_be_hidden()
     page.keyboard.press("j")
     assert not _focus(page).startswith("row-")
     page.reload()
@@ -365,18 +368,19 @@ def test_after_25_idle_minutes_the_page_says_that_the_session_ends(desk: Open, s
 def test_without_a_script_cases_are_claimed_and_answered(desk: Open, stage: Stage) -> None:
     """Every step is a form: claim, look over, put in a prepared reply, send in spite of a warning."""
     page = desk("/console/queue", java_script_enabled=False)
-    assert not page.locator("#live").is_visible()
-    page.click(".row form button >> nth=0")
+    expect(page.locator("#queue")).to_be_visible()
+    expect(page.locator("#live")).to_be_hidden()
+    _posts(page, ".row form button >> nth=0")
     assert stage.posted[0][0] == "claim K7M2QX"
     page.click("#replies > summary")
-    page.click("#replies button >> nth=0")
-    assert page.input_value("#text").startswith("Mình đang đọc đây.")
+    _posts(page, "#replies button >> nth=0")
+    expect(page.locator("#text")).to_have_value(re.compile(r"^Mình đang đọc đây\."))
     page.fill("#text", "Mình sẽ cứu bạn")
-    page.click(".look")
-    assert TOLD["warnings"]["promise"] in page.inner_text("#composer")
-    page.click("#send")
-    page.click("#send")
-    assert "Mình sẽ cứu bạn" in page.inner_text("#newest")
+    _posts(page, ".look")
+    expect(page.locator("#composer")).to_contain_text(TOLD["warnings"]["promise"])
+    _posts(page, "#send")
+    _posts(page, "#send")
+    expect(page.locator("#newest")).to_contain_text("Mình sẽ cứu bạn")
     assert stage.posted[-1][1]["confirm"] == "1"
 
 
@@ -387,13 +391,15 @@ def _focus(page: Page) -> str:
     return str(page.evaluate("document.activeElement.id"))
 
 
-def _on_line(stage: Stage) -> None:
+def _on_line(page: Page, stage: Stage) -> None:
     """Waits until the page listens."""
-    for _ in range(250):
-        if stage.lines:
-            return
-        time.sleep(0.02)
-    raise AssertionError("the page does not listen")
+    until(page, lambda: stage.lines > 0)
+
+
+def _posts(page: Page, button: str) -> None:
+    """Where no script is at work: the form is answered by a whole page, and that has come."""
+    with page.expect_navigation():
+        page.click(button)
 
 
 def _renewed(page: Page, stage: Stage, kind: str, data: str) -> None:

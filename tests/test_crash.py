@@ -32,6 +32,7 @@ from bot.store.database import Database, open_database
 from bot.testing import START
 from tests.case_files import story
 from tests.conftest import ROOT, message
+from tests.houses import House, empty_file
 
 REPORT = "chị tôi làm ở quán karaoke, chủ giữ giấy tờ và không trả lương 3 tháng nay"
 HELD = "cứu em với, em đang bị nhốt ở Myawaddy"
@@ -156,6 +157,7 @@ def test_a_purge_that_is_killed_is_finished_by_the_next(home: Path, reader: App)
 
 def _killed_at(step: Step, moment: str, talk: tuple[str, ...] | str, home: Path, reader: App) -> None:
     """Runs a child that handles `talk` and is gone at `step` of its last message."""
+    empty_file()  # built here, once: each child would build its own
     child = multiprocessing.get_context("fork").Process(target=_child, args=(step, moment, talk, home, reader))
     child.start()
     child.join(PATIENCE)
@@ -165,6 +167,7 @@ def _killed_at(step: Step, moment: str, talk: tuple[str, ...] | str, home: Path,
 def _child(step: Step, moment: str, talk: tuple[str, ...] | str, home: Path, reader: App) -> None:
     if not talk:
         _arm(step, moment)
+        open_database(f"sqlite:///{home / 'banduong.db'}", home)
     house = _house(home, reader)
     if talk == "purge":
         _ = house.database
@@ -211,10 +214,9 @@ def _arm_commit(moment: str) -> None:
 
 
 def _house(home: Path, reader: App) -> App:
-    """A house on these files; what only reads is shared."""
-    house = App(load_config(ROOT / "config.yml", {"BANDUONG_HOME": str(home)}))
-    for part in ("library", "classifier", "interpreter", "policy"):
-        house.__dict__[part] = getattr(reader, part)
+    """A house on these files."""
+    house = House(load_config(ROOT / "config.yml", {"BANDUONG_HOME": str(home)}))
+    house.__dict__["classifier"] = reader.classifier
     return house
 
 

@@ -26,8 +26,9 @@ from bot.errors import StoreError
 from bot.messages import Address, DeliveryReceipt, DeliveryStatus, Lane, OutboundMessage, Refusal
 from bot.retention import purge
 from bot.store import tables
-from bot.store.database import Database, new_id, open_database
+from bot.store.database import Database, new_id
 from bot.testing import START
+from tests.houses import open_copy
 from tests.people import agree_to_news
 
 QUICK = Pace(10_000)
@@ -40,8 +41,8 @@ _numbers = count()
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'banduong.db'}"
     if request.param == "postgres":
-        url = request.getfixturevalue("postgres_database")
-    opened = open_database(url, tmp_path)
+        url = request.getfixturevalue("postgres_store")
+    opened = open_copy(url, tmp_path)
     yield opened
     opened.close()
 
@@ -429,7 +430,7 @@ def test_a_repeated_emergency_says_so(database: Database) -> None:
 
 def test_a_worker_ends_when_its_writer_fails(tmp_path: Path) -> None:
     """A store that cannot be written ends the worker with the error: it does not hang, and nothing leaves unmarked."""
-    database = open_database(f"sqlite:///{tmp_path / 'banduong.db'}", tmp_path)
+    database = open_copy(f"sqlite:///{tmp_path / 'banduong.db'}", tmp_path)
     queue(database, "1", "hello", at=now_plus(0))
     with database.begin() as connection:
         connection.exec_driver_sql(

@@ -31,17 +31,6 @@ PATIENCE = 30.0  # seconds that a thread may take before the test gives up
 IDLE = dt.timedelta(minutes=30)
 
 
-@pytest.fixture
-def house(house: App, reader: App) -> App:
-    """Each test has a database of its own; what only reads is built once for all of them."""
-    return _sharing(house, reader)
-
-
-@pytest.fixture
-def sqlite_house(sqlite_house: App, reader: App) -> App:
-    return _sharing(sqlite_house, reader)
-
-
 # -- the same message again --------------------------------------------------------------------------------------------
 
 
@@ -570,12 +559,6 @@ def test_a_purge_with_nothing_to_do_removes_nothing(sqlite_house: App) -> None:
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------------
-
-
-def _sharing(house: App, reader: App) -> App:
-    for part in ("library", "interpreter", "policy"):
-        house.__dict__[part] = getattr(reader, part)
-    return house
 
 
 def _say(house: App, *texts: str, to: str = "someone", start: int = 1, channel: str = "web") -> None:

@@ -24,6 +24,7 @@ from bot.understanding.classifier import EmbeddedClassifier
 from bot.web.pages import MOST_BODY, create_site
 from tests.case_files import queue_of
 from tests.conftest import ROOT
+from tests.houses import House
 
 with warnings.catch_warnings():  # Starlette would rather have the next httpx
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
@@ -861,8 +862,8 @@ def flooded(config: Config, classifier: EmbeddedClassifier, monkeypatch: pytest.
 
 
 def _house(config: Config, classifier: EmbeddedClassifier) -> App:
-    house = App(config)
-    house.__dict__["classifier"] = classifier  # the one part that is slow to build
+    house = House(config)
+    house.__dict__["classifier"] = classifier
     return house
 
 

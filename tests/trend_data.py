@@ -15,6 +15,7 @@ from bot.store import trend_tables as t
 from bot.trends.cells import Cells
 from bot.trends.periods import Period, period_on
 from tests.conftest import ROOT
+from tests.houses import House
 
 FIRST, LAST = dt.date(2025, 10, 1), dt.date(2026, 9, 30)
 BEGUN = dt.date(2025, 10, 9)  # counting was switched on within the first week, month and quarter
@@ -54,7 +55,9 @@ def counting_config(config: Config, profile: str = "standard", *, public: bool =
 def counting_house(home: Path, profile: str = "standard", *, public: bool = False) -> App:
     """A house that counts; it reads no message."""
     home.mkdir(mode=0o700, exist_ok=True)
-    return App(counting_config(load_config(ROOT / "config.yml", {"BANDUONG_HOME": str(home)}), profile, public=public))
+    return House(
+        counting_config(load_config(ROOT / "config.yml", {"BANDUONG_HOME": str(home)}), profile, public=public)
+    )
 
 
 def release_year(house: App, profile: str = "standard", small: Small | None = None, last: dt.date = LAST) -> None:

@@ -11,11 +11,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 
 from tests.colleagues import PASSWORD, Colleague
 from tests.console_pages import words
-from tests.test_browser import ARGUMENTS, CHROMIUM, NOWHERE, need_chromium
+from tests.test_browser import ARGUMENTS, CHROMIUM, NOWHERE, PATIENCE, need_chromium
 
 TOLD = words("vi")
 PHONE, DESK = 390, 1280  # px
-PATIENCE = 15_000  # ms
 Now = Callable[[], dt.datetime]
 # What a page that renews itself may be told by the server and by htmx: the case is erased, or somebody else's by now.
 _REFUSED = re.compile(r"(status of|Error Code) 40[39]")
@@ -78,7 +77,7 @@ class Villager:
     def hears(self, text: str, by: str = "person") -> None:
         """Without a reload, above the text box; marked as a person's words or as the machine's."""
         bubble = self.page.locator(f".bubble.{by}").filter(has_text=text).last
-        expect(bubble).to_be_visible(timeout=PATIENCE)
+        expect(bubble).to_be_visible()
         said, box = bubble.bounding_box(), self.page.locator(".write").bounding_box()
         assert said
         assert box
@@ -113,7 +112,7 @@ class Console:
 
     def sees(self, place: str, text: str) -> None:
         """Without a reload."""
-        expect(self.page.locator(place).filter(has_text=text).first).to_be_visible(timeout=PATIENCE)
+        expect(self.page.locator(place).filter(has_text=text).first).to_be_visible()
 
     def writes(self, text: str) -> None:
         """Sends what needs no second press."""
