@@ -96,6 +96,8 @@ class App:
         seconds: dict[str, Callable[[], Rasa | None]] = {"embedded": lambda: None, "rasa": self._rasa}
         if backend not in seconds:
             raise UsageError(f"'{backend}' is no backend: use {' or '.join(seconds)}.")
+        if backend == self.config.bot.nlu.backend:
+            return self.interpreter
         return self._interpreter(self.classifier, self.normaliser, seconds[backend]())
 
     def _normaliser_of(self, classifier: "EmbeddedClassifier") -> "Normaliser":
