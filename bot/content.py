@@ -235,11 +235,19 @@ class EmergencyRule(Entry):
     unless: tuple[str, ...] = ()
 
 
-class EmergencyEvidence(Entry):
-    """Rules, and the chances from which a message is read as a cry for help."""
+class Thresholds(Entry):
+    """The chance from which a message is a cry for help: where nothing but the model says so, where a rule, a flag or a sign supports it, and
+    where words show that somebody cannot leave."""
 
-    threshold: float = Field(gt=0, lt=1)
-    threshold_held: float = Field(gt=0, lt=1, description="where words show that somebody cannot leave")
+    alone: float = Field(gt=0, lt=1)
+    supported: float = Field(gt=0, lt=1)
+    held: float = Field(gt=0, lt=1)
+
+
+class EmergencyEvidence(Entry):
+    """The rules, what calms, and when it is enough."""
+
+    thresholds: Thresholds
     rules: tuple[EmergencyRule, ...]
     calm: tuple[str, ...]
 

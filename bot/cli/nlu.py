@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 HINTS = 3  # nearest intents that are named
 
-nlu_app = typer.Typer(no_args_is_help=True, help="What the training data lack, and how kinds are told apart.", rich_markup_mode=None)
+nlu_app = typer.Typer(
+    no_args_is_help=True, help="What the training data lack, and how kinds are told apart.", rich_markup_mode=None
+)
 
 
 @nlu_app.command("suggest")

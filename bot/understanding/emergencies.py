@@ -9,20 +9,26 @@ from bot.understanding.normalise import PlainText
 
 HELD = "restricted_movement"
 CONTROL = (HELD, "violence_threat", "ransom_demand", "forced_scam_work", "isolation_no_contact")
+SUPPORT = frozenset({*CONTROL, "called_home", "destination_changed", "suicide", "minor"})
 
 
 class EmergencyRules:
     """The rules of content/emergencies.yml."""
 
     def __init__(self, evidence: EmergencyEvidence) -> None:
-        self._threshold, self._threshold_held = evidence.threshold, evidence.threshold_held
+        self._thresholds = evidence.thresholds
         self._certain = [Cue.compile(rule.id, rule.cues, rule.unless) for rule in evidence.rules if rule.certain]
         self._others = [Cue.compile(rule.id, rule.cues, rule.unless) for rule in evidence.rules if not rule.certain]
         self._calm = [re.compile(pattern) for pattern in evidence.calm]
 
-    def threshold(self, flags: Collection[str]) -> float:
-        """The chance from which a message is read as a cry for help: lower where words show that somebody cannot leave."""
-        return self._threshold_held if HELD in flags else self._threshold
+    def threshold(self, plain: PlainText, found: Collection[str]) -> float:
+        """The chance from which a message is read as a cry for help, by the flags, signs and rules that were found in it."""
+        if self._is_calm(plain):
+            return self._thresholds.alone
+        if HELD in found:
+            return self._thresholds.held
+        supported = SUPPORT & {*found} or any(rule.find(plain) for rule in (*self._certain, *self._others))
+        return self._thresholds.supported if supported else self._thresholds.alone
 
     def certain_rule(self, plain: PlainText) -> str | None:
         """The id of a rule that needs no model, where nothing calms it."""

@@ -192,7 +192,8 @@ class Interpreter:
             return self._decision.best_within("chat", sight.guess.labels)
         found = self._evidence(sight)
         chances = self._decision.chances(found)
-        if chances["emergency"] > self._emergencies.threshold(sight.flags) and not self._only_says_where(sight):
+        enough = self._emergencies.threshold(sight.plain, {*sight.flags, *sight.signs})
+        if chances["emergency"] > enough and not self._only_says_where(sight):
             return "emergency", chances["emergency"]
         others = FLAGGED if _is_a_childs_matter(found) else KINDS
         kind = self._costliest_to_miss({kind: chances[kind] for kind in others if kind != "emergency"}, sight.flags)
