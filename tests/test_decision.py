@@ -34,7 +34,8 @@ def test_evidence_without_a_weight_says_nothing() -> None:
 def test_the_best_label_is_of_the_kind() -> None:
     labels = {"contract": 0.3, "fees_deposit": 0.1, "offer": 0.6}
     name, share = Decision((0.0,) * 6, {}, 1.0).best_within("question", labels)
-    assert (name, share) == ("contract", pytest.approx(0.75))
+    assert name == "contract"
+    assert share == pytest.approx(0.75)
     assert Decision((0.0,) * 6, {}, 2.0).best_within("question", labels)[1] == pytest.approx(0.9)
 
 

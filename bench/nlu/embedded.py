@@ -22,6 +22,7 @@ from bot.understanding.classifier import EmbeddedClassifier
 from bot.understanding.interpreter import SURE
 from bot.understanding.normalise import Normaliser, PlainText
 from bot.understanding.training import train
+from bot.understanding.vocabulary import Vocabulary
 
 MARK = "bench"  # instead of the fingerprint of data
 TEENCODE = ROOT / "nlu" / "teencode.yml"
@@ -109,7 +110,7 @@ def labels_of(text: str, classifier: EmbeddedClassifier, normaliser: Normaliser)
 def _serve(folder: Path) -> None:
     classifier = EmbeddedClassifier.load(folder, MARK)
     assert classifier
-    normaliser = Normaliser.from_file(TEENCODE, classifier.word_counts)
+    normaliser = Normaliser.from_file(TEENCODE, Vocabulary(classifier.word_counts, classifier.pair_counts))
     labels_of("xin chao", classifier, normaliser)
     _say("ready")
     for line in sys.stdin:
