@@ -22,15 +22,19 @@ ENVIRONMENT = {
 }
 
 
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__)
+    found.add_argument("work", choices=("train", "serve"))
+    found.add_argument("--project", type=Path, default=Path("build/rasa"), help="what `banduong rasa export` wrote")
+    found.add_argument("--models", type=Path, default=Path("var/rasa/models"), help="the newest one is served")
+    found.add_argument("--token-file", type=Path, default=Path("var/rasa/token"))
+    found.add_argument("--host", default="127.0.0.1")
+    found.add_argument("--port", type=int, default=5005)
+    return found
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", choices=("train", "serve"))
-    parser.add_argument("--project", type=Path, default=Path("build/rasa"), help="what `banduong rasa export` wrote")
-    parser.add_argument("--models", type=Path, default=Path("var/rasa/models"), help="the newest one is served")
-    parser.add_argument("--token-file", type=Path, default=Path("var/rasa/token"))
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=5005)
-    options = parser.parse_args()
+    options = parser().parse_args()
     if not (options.project / FINGERPRINT).exists():
         sys.exit(f"{options.project} holds no project: run `banduong rasa export {options.project}` first.")
     options.models.mkdir(parents=True, exist_ok=True)
@@ -85,12 +89,10 @@ def token_of(path: Path) -> str:
 
 
 def _kept(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
-    except FileExistsError:
-        pass
     return path.read_text(encoding="utf-8").strip()
 
 
