@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from bot import config as configuration
 from bot.errors import UsageError
 from bot.letters import compose, fold
-from bot.understanding.nlu_data import Example, read_examples, read_phrases
+from bot.understanding.nlu_data import Example, Span, read_examples, read_phrases
 from bot.understanding.normalise import Normaliser
-from bot.understanding.rasa_export import BOT, COMPONENT, Exported, export
+from bot.understanding.rasa_export import BOT, COMPONENT, Exported, export, folded_copies
 from bot.understanding.rasa_words import rasa_words
 from bot.yaml_files import load_yaml
 from tests.conftest import ROOT
@@ -188,6 +188,12 @@ def test_a_copy_is_annotated_on_the_same_words(project: Path) -> None:
             "no",
         ]
     )
+
+
+def test_an_annotation_moves_with_letters_that_get_shorter() -> None:
+    """Where a mark stands by itself, its letter is shorter when folded, and the flag behind it still stands on its words."""
+    (copy,) = folded_copies([Example("offer/high", "x\u0301 lương cao", (Span(3, 12, "unrealistic_pay"),))])
+    assert _flags(copy) == {"unrealistic_pay": "luong cao"}
 
 
 def test_the_export_is_left_alone_when_nothing_would_change(project: Path) -> None:
