@@ -199,14 +199,14 @@ def test_the_search_for_texts_finds_one(tmp_path: Path) -> None:
 # -- lock files --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-rasa.lock"])
 def test_a_lock_file_names_no_index(name: str) -> None:
     """Packages come from wherever the machine is set to get them: no address, no option, no path stands in the lock file."""
     text = (ROOT / name).read_text(encoding="utf-8")
     assert not re.search(r"://|^-|--(?:extra-)?index-url|--find-links|--trusted-host|^\s*\.?/| @ ", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-rasa.lock"])
 def test_a_lock_file_pins_every_package_with_hashes(name: str) -> None:
     """Each package stands there with one exact version and at least one SHA-256."""
     text = (ROOT / name).read_text(encoding="utf-8")
