@@ -18,7 +18,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import insert, select
+from sqlalchemy import Date, column, insert, select, table
 
 from bot import outcomes
 from bot.app import App
@@ -40,10 +40,10 @@ from bot.understanding.reading import Understanding
 from tests.case_files import story
 from tests.conftest import ROOT, _house, close, message
 from tests.fakes.rasa import TOKEN, FakeRasa, rasa
+from tests.hotline_line import REPORT
 
 QUESTION = "lam sao tra giay phep cong ty?"
 CRY = "cuu em voi, em bi nhot o campuchia"
-REPORT = "có ông kia dụ chị tôi vô xưởng ở Bình Dương, giữ giấy tờ, không trả lương 3 tháng nay"
 LONG, SHORT = 10.0, 0.15  # seconds: for what should come, and for what should not
 PATIENCE = 20.0
 FAULTS: list[str | int] = [401, 409, 500, 503, "half", "hang", "drip", "drip_body", "close", "garbage", "huge"]
@@ -201,6 +201,16 @@ def test_only_the_parse_fails(bench: Bench) -> None:
         bench.rasa.close()
 
 
+NO_RANKINGS: list[Any] = [
+    [{"name": "nothing_of_ours", "confidence": 1.0}],
+    [{"name": "offer", "confidence": 0.5}, {"name": "offer", "confidence": 0.5}],
+    [{"name": "offer", "confidence": 0.9}, {"name": "report", "confidence": 0.9}],
+    [{"name": None, "confidence": 1.0}],
+    [{"confidence": 1.0}],
+    ["offer"],
+    [None],
+    [[]],
+]
 BAD_REPLIES = [
     b"", b"null", b"[]", b"{}", b"{", b"\xff\xfe", b'"text"', b"[" * 100_000,
     json.dumps({"text": "another", "intent_ranking": [{"name": "offer", "confidence": 1.0}]}).encode(),
@@ -211,15 +221,7 @@ BAD_REPLIES = [
         (b'{"text": "%s", "intent_ranking": [{"name": "offer", "confidence": %s}]}' % (QUESTION.encode(), confidence))
         for confidence in (b"NaN", b"Infinity", b"-0.5", b"1.5", b"1e999", b'"1"', b"true", b"null", b"0", b"9" * 5000)
     ),
-    *(
-        json.dumps({"text": QUESTION, "intent_ranking": ranking}).encode()
-        for ranking in (
-            [{"name": "nothing_of_ours", "confidence": 1.0}],
-            [{"name": "offer", "confidence": 0.5}, {"name": "offer", "confidence": 0.5}],
-            [{"name": "offer", "confidence": 0.9}, {"name": "report", "confidence": 0.9}],
-            [{"name": None, "confidence": 1.0}], [{"confidence": 1.0}], ["offer"], [None], [[]],
-        )
-    ),
+    *(json.dumps({"text": QUESTION, "intent_ranking": ranking}).encode() for ranking in NO_RANKINGS),
 ]  # fmt: skip
 
 
@@ -536,7 +538,7 @@ def test_a_case_tells_which_model_read_what_it_is_about(rasa_house: tuple[App, F
     fake.ranking = [("report", 0.95), ("offer", 0.05)]
     house.processor.handle(message(REPORT))
     fake.fault = 500
-    for number, text in enumerate(("an toàn", "đồng ý"), 2):
+    for number, text in enumerate(("1", "đồng ý"), 2):
         house.processor.handle(message(text, number=number))
     assert [line.body["read_by"] for line in story(house.database) if line.kind == "opened"] == [FIRST]
 
@@ -567,21 +569,18 @@ def test_what_was_counted_before_stays_counted(kind: str, request: pytest.Fixtur
     engine, keyring = store.engine_of(url), create_keyring(tmp_path / "keyring.json")
     config = AlembicConfig()
     config.set_main_option("script_location", str(store._MIGRATIONS))
-    tallies = tables.turn_tallies.c
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0006")
+        old = table("turn_tallies", column("day", Date()), column("outcome"), column("shard"), column("count"))
         for shard, count in ((0, 3), (1, 4)):
-            old: Any = {"day": START.date(), "outcome": "answered", "shard": shard, "count": count}
-            connection.execute(
-                insert(tables.turn_tallies).values({tallies[name]: value for name, value in old.items()})
-            )
+            connection.execute(insert(old).values(day=START.date(), outcome="answered", shard=shard, count=count))
     store.upgrade(engine, keyring)
     with engine.begin() as connection:
         assert outcomes.read_by(connection, START, 1) == {"embedded": 7}
         outcomes.note(connection, "answered", FIRST, START)
         assert outcomes.lately(connection, START, 1) == {"answered": 8}
-        assert connection.execute(select(tallies.day).distinct()).scalars().all() == [START.date()]
+        assert connection.execute(select(tables.turn_tallies.c.day).distinct()).scalars().all() == [START.date()]
     engine.dispose()
 
 

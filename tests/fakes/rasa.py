@@ -127,7 +127,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def _problem(self, status: int) -> bool:
         reason, message = _PROBLEMS.get(status, ("Error", "Error"))
-        about = {
+        about: dict[str, Any] = {
             "version": "3.6.21",
             "status": "failure",
             "message": message,
