@@ -1,6 +1,7 @@
 """The Rasa backend against a real HTTP server of ours: its word counts where it is sound, and nobody waits or is lost where it is not."""
 
 import asyncio
+import copy
 import json
 import logging
 import shutil
@@ -60,6 +61,13 @@ class Clock:
         return self.now
 
 
+def beside(house: App, rasa: Rasa) -> Interpreter:
+    """The interpreter of the house with a Rasa beside it."""
+    both = copy.copy(house.interpreter)
+    both._second = rasa
+    return both
+
+
 class Bench:
     """An interpreter with a Rasa beside it, and the fake that this Rasa is."""
 
@@ -69,12 +77,8 @@ class Bench:
         self.rasa: Rasa
 
     def with_patience(self, seconds: float) -> Interpreter:
-        house = self.house
         self.rasa = Rasa(self.fake.url, TOKEN, seconds, self.clock)
-        classifier = house.classifier
-        return Interpreter(
-            house.library, house.normaliser, classifier, classifier.tagger, classifier.word_counts, second=self.rasa
-        )
+        return beside(self.house, self.rasa)
 
     def until_trial(self) -> None:
         """Until a look in the background has found the server well."""
@@ -164,6 +168,11 @@ def test_nobody_writes_the_intent_themselves(bench: Bench, text: str) -> None:
     """Rasa would take "/offer" at its word, and write "/anything else" into its log."""
     bench.with_patience(LONG).read(text)
     assert bench.fake.texts == ["offer lam sao tra giay phep"]
+
+
+def test_what_stands_around_a_text_does_not_matter(bench: Bench) -> None:
+    """Rasa tells us the text without it."""
+    assert bench.with_patience(LONG).read(f" \n{QUESTION}\r\n\t ").backend == "rasa"
 
 
 def test_a_ranking_that_is_cut_is_filled_up_in_our_proportions() -> None:
@@ -273,7 +282,7 @@ def test_no_reply_makes_a_label_of_its_own(reader: App, reply: object) -> None:
 def test_no_reply_makes_reading_fail(served: Bench, content: bytes, text: str) -> None:
     """Any bytes as the answer to any text."""
     served.fake.body = content
-    interpreter = served.with_patience(LONG)  # a new one: its breaker is closed
+    interpreter = served.with_patience(LONG)  # with a breaker that is closed
     try:
         assert isinstance(interpreter.read(text), Understanding)
         assert isinstance(interpreter.read(f"{QUESTION} {text}"), Understanding)
@@ -515,9 +524,10 @@ def rasa_house(tmp_path: Path, reader: App) -> Iterator[tuple[App, FakeRasa]]:
     fake = FakeRasa()
     house = _house(tmp_path / "home", reader.classifier)
     with rasa(fake):
-        house.__dict__["rasa"] = Rasa(fake.url, TOKEN, LONG)
+        client = Rasa(fake.url, TOKEN, LONG)
+        house.__dict__["interpreter"] = beside(reader, client)
         yield house, fake
-        house.rasa.close() if house.rasa else None
+        client.close()
         close(house)
 
 

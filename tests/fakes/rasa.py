@@ -94,10 +94,10 @@ class _Handler(socketserver.StreamRequestHandler):
         if parses:
             fake.texts.append(sent["text"])
         if fake.fault and (parses or fake.ill_status):
-            return self._fail(fake.fault, fake.parsed(sent["text"]) if parses else fake.status())
+            return self._fail(fake.fault, fake.parsed(sent["text"].strip()) if parses else fake.status())
         if parses and fake.body is not None:
             return self._raw(200, fake.body)
-        return self._send(200, fake.parsed(sent["text"]) if parses else fake.status())
+        return self._send(200, fake.parsed(sent["text"].strip()) if parses else fake.status())
 
     def _fail(self, fault: str | int, good: dict[str, Any]) -> bool:
         if isinstance(fault, int):
