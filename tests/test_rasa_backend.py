@@ -175,11 +175,6 @@ def test_what_stands_around_a_text_does_not_matter(bench: Bench) -> None:
     assert bench.with_patience(LONG).read(f" \n{QUESTION}\r\n\t ").backend == "rasa"
 
 
-def test_what_stands_around_a_text_does_not_matter(bench: Bench) -> None:
-    """Rasa tells us the text without it."""
-    assert bench.with_patience(LONG).read(f" \n{QUESTION}\r\n\t ").backend == "rasa"
-
-
 def test_a_ranking_that_is_cut_is_filled_up_in_our_proportions() -> None:
     """Rasa names ten intents unless told otherwise: what it leaves over goes to the others as we would share it out."""
     labels = {"emergency": 0.1, "offer": 0.2, "chat/greet": 0.03, "chat/thanks": 0.01, "a": 0.5, "b": 0.16}
