@@ -29,7 +29,20 @@ from tests.conftest import ROOT, TODAY
 
 OFFER = "di thai ban ve so luong 20tr/thang ho bao ve may bay"
 HELD = "cứu em với, em đang bị nhốt ở Myawaddy"
-KEYS = ["id", "language", "kind", "topic", "risk", "flags", "evidence", "escalate", "confidence", "backend", "reply"]
+KEYS = [
+    "id",
+    "language",
+    "kind",
+    "topic",
+    "risk",
+    "flags",
+    "evidence",
+    "escalate",
+    "confidence",
+    "backend",
+    "model",
+    "reply",
+]
 
 
 @pytest.fixture

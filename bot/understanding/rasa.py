@@ -23,7 +23,9 @@ from bot.understanding.rasa_server import RasaServer
 FRESH = 10.0  # seconds for which the model's name is believed
 GRACE = 0.2  # seconds beyond the server's time, where our own machine is slow to tell that it is over
 FAREWELL = 2.0
-_SHORTCUT = re.compile(r"[\s/]+")  # Rasa takes "/offer" for the intent itself, and writes other such texts into its log
+_SHORTCUT = re.compile(
+    r"\A[\s/]+"
+)  # Rasa takes "/offer" for the intent itself, and writes other such texts into its log
 
 Result = TypeVar("Result")
 
@@ -44,7 +46,7 @@ class Rasa:
 
     def ask(self, text: str, ours: Classification) -> Classification | None:
         """What Rasa makes of a text, in our terms; None where it does not answer, and nobody waits for that longer than agreed."""
-        sent = _SHORTCUT.sub("", text, count=1) if _SHORTCUT.match(text) else text
+        sent = _SHORTCUT.sub("", text).rstrip()
         if not sent or not _is_sound(sent):
             return None
         line = self._line
