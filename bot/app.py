@@ -9,10 +9,11 @@ import yaml
 
 from bot.channels.base import Channel
 from bot.config import Config
-from bot.content import Library, load_yaml
+from bot.content import Library
 from bot.delivery.pace import Pace
 from bot.errors import ConfigError
 from bot.store.database import Database, open_database, prepare_home
+from bot.yaml_files import load_yaml
 
 if TYPE_CHECKING:  # each part comes with its libraries when it is first needed: a process that only sends stays small
     from bot.channels.email import EmailChannel

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from bot.content import load_yaml
 from bot.errors import ConfigError
 from bot.hours import ALWAYS, Hours, read_week
+from bot.yaml_files import load_yaml
 
 HOME_VARIABLE = "BANDUONG_HOME"
 DATABASE_VARIABLE = "BANDUONG_DATABASE_URL"

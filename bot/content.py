@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, V
 
 from bot.errors import ContentError
 from bot.letters import fold
+from bot.yaml_files import load_yaml
 
 SmsOrText = Literal["text", "sms"]
 FORMS: tuple[SmsOrText, ...] = get_args(SmsOrText)
@@ -724,19 +725,3 @@ class _Reader:
                 for problem in error.errors()
             ]
             return None
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The safe loader, with `yes`, `no`, `on` and `off` left as words: they are names here."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
-
-
-def load_yaml(path: Path) -> Any:
-    """One YAML file, read safely."""
-    with path.open(encoding="utf-8") as file:
-        return yaml.load(file, Loader=_Loader)  # noqa: S506 - built on the safe loader

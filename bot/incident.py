@@ -13,10 +13,10 @@ from sqlalchemy import Connection, func, select
 
 from bot import audit
 from bot.audit import Entry, Verdict
-from bot.content import load_yaml
 from bot.messages import VIETNAM
 from bot.store.crypto import Keyring
 from bot.store.tables import addresses, metadata
+from bot.yaml_files import load_yaml
 
 NOTIFY_WITHIN = dt.timedelta(hours=72)
 INVENTORY = Path("docs") / "data-inventory.yml"

@@ -27,11 +27,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bot.app import App
-from bot.content import load_yaml
 from bot.conversation.policy import Policy
 from bot.conversation.state import Turn
 from bot.hours import Hours, read_week
 from bot.understanding.reading import Understanding
+from bot.yaml_files import load_yaml
 
 START = dt.datetime(2026, 11, 21, 3, 0, tzinfo=dt.UTC)
 BETWEEN_MESSAGES = dt.timedelta(seconds=20)

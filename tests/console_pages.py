@@ -5,11 +5,11 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from bot.content import load_yaml
 from bot.conversation.outcome import OUTCOMES, QUESTIONS
 from bot.hotline.reach import Reach
 from bot.unanswered.groups import Band
 from bot.web.words import templates
+from bot.yaml_files import load_yaml
 from tests.conftest import ROOT
 
 NOW = dt.datetime(2026, 11, 22, 7, 30, tzinfo=dt.UTC)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bot.channels.sms_text import STANDARD, SegmentSizes, sms_text
 from bot.cli import main
 from bot.config import load_config
-from bot.content import Alert, Library, load_yaml
+from bot.content import Alert, Library
 from bot.content_rules import check_content
 from bot.errors import ConfigError, ContentError
 from bot.letters import fold
@@ -39,6 +39,7 @@ from bot.outreach.words import (
 )
 from bot.testing import START
 from bot.wording import OPENING
+from bot.yaml_files import load_yaml
 from tests.conftest import ROOT, TODAY
 
 LIBRARY = Library(ROOT / "content")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.content import load_yaml
 from bot.web.filters import day, defanged, local, visible
+from bot.yaml_files import load_yaml
 from tests.conftest import ROOT
 from tests.console_pages import PAGES, render, words
 

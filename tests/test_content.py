@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from bot.app import App
 from bot.channels.base import CAPABILITIES
-from bot.content import Library, TrendWords, load_yaml
+from bot.content import Library, TrendWords
 from bot.content_rules import TREND_TABLES, check_content
 from bot.conversation.answers import give_answer
 from bot.conversation.replies import Speaker
@@ -23,6 +23,7 @@ from bot.letters import fold
 from bot.nlu_rules import check_nlu
 from bot.trends.cells import Cells
 from bot.understanding.nlu_data import KINDS
+from bot.yaml_files import load_yaml
 from tests.conftest import ROOT, SHARED, TODAY
 
 QUESTIONS = SHARED / "facts" / "questions.yml"

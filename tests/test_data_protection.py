@@ -20,13 +20,13 @@ from starlette.exceptions import StarletteDeprecationWarning
 from bot.app import App
 from bot.cli import main
 from bot.config import BotConfig, Secrets
-from bot.content import load_yaml
 from bot.errors import ConfigError, KeyringError
 from bot.hotline import handing_on, keys, reach, webhook, work
 from bot.store import boxes, tables, trend_tables
 from bot.store.boxes import open_with
 from bot.understanding.classifier import EmbeddedClassifier
 from bot.web.pages import create_site
+from bot.yaml_files import load_yaml
 from tests.conftest import ROOT
 from tests.hotline import Story, logged_in
 from tests.test_telegram import town

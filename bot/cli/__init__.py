@@ -1,4 +1,4 @@
-"""banduong: chat | ask | serve | worker | cases | staff | keys | subscribers | alerts | broadcast | trends | deliveries | letters | train | evaluate | check | audit | incident | purge."""
+"""banduong: chat | ask | serve | worker | cases | staff | keys | subscribers | alerts | broadcast | trends | rasa | deliveries | letters | train | evaluate | check | audit | incident | purge."""
 
 import datetime as dt
 import io
@@ -17,7 +17,7 @@ from rich.table import Table
 from bot import __version__, audit
 from bot.app import App
 from bot.channels.sms_text import DoubtfulWord, doubtful_words, sms_text
-from bot.cli import outreach, trends
+from bot.cli import outreach, rasa, trends
 from bot.cli.common import BY, account_of, button_line, err, house_of, out, say
 from bot.content import ROLES
 from bot.delivery import dead_letters, outbox
@@ -50,7 +50,7 @@ def _options(
 
 for name, commands in (
     ("alerts", outreach.alerts_app), ("subscribers", outreach.subscribers_app), ("broadcast", outreach.broadcast_app),
-    ("trends", trends.trends_app),
+    ("trends", trends.trends_app), ("rasa", rasa.rasa_app),
 ):  # fmt: skip
     app.add_typer(commands, name=name)
 

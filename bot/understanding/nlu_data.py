@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from bot.content import load_yaml
 from bot.errors import NluDataError
+from bot.yaml_files import load_yaml
 
 KINDS = ("question", "offer", "report", "emergency", "chat", "out_of_scope")
 RISKS = ("low", "medium", "high")

@@ -6,17 +6,15 @@ characters of the message each word came from, so that a sign can be shown in th
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rapidfuzz.distance import OSA
-
-from bot.content import load_yaml
 from bot.errors import NluDataError
 from bot.letters import compose, fold, plain_marks
-from bot.understanding.language import detect_language, is_vietnamese_syllable
+from bot.understanding.language import detect_language
+from bot.yaml_files import load_yaml
 
 # A word may hold the vowel signs of Thai, Lao and Khmer, which are no letters to `\w`.
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_](?:[^\W\d_]|[\u0e00-\u0eff\u1780-\u17ff])*|[^\w\s]|_")
@@ -64,15 +62,16 @@ class PlainText:
 
 
 class Normaliser:
-    """Built once from nlu/teencode.yml. `vocabulary` (word -> how often) allows slips of one letter to be mended."""
+    """Built once from nlu/teencode.yml. `vocabulary` (word -> how often) allows slips of one letter to be mended.
+
+    Without one, nothing is imported but the standard library and PyYAML: Rasa's own Python reads messages with it, too.
+    """
 
     def __init__(self, teencode: Mapping[str, Mapping[str, str]], vocabulary: Mapping[str, int] | None = None) -> None:
         self._words = dict(teencode["words"])
         self._after_number = dict(teencode["after_number"])
         self._phrases = {tuple(key.split()): value for key, value in teencode["phrases"].items()}
-        self._vocabulary = dict(vocabulary or {})
-        self._by_length = _by_length(word for word, count in self._vocabulary.items() if count > 1 and len(word) > 2)
-        self._mended: dict[str, str] = {}
+        self._mend = _mender(vocabulary, self._words) if vocabulary else _as_it_is
 
     @classmethod
     def from_file(cls, path: Path, vocabulary: Mapping[str, int] | None = None) -> "Normaliser":
@@ -137,29 +136,15 @@ class Normaliser:
         word = _LONG_RUN.sub(r"\1\1", word)
         return self._words[word] if word in self._words else self._mend(word)
 
-    def _mend(self, word: str) -> str:
-        """A word that is neither known nor a Vietnamese syllable, with one slip of the finger undone."""
-        if not self._vocabulary or word in self._vocabulary or not word.isalpha() or not word.isascii():
-            return word
-        if word not in self._mended:
-            if len(self._mended) > 10_000:
-                self._mended.clear()
-            self._mended[word] = self._nearest(word)
-        return self._mended[word]
 
-    def _nearest(self, word: str) -> str:
-        single = re.sub(r"(.)\1+", r"\1", word)
-        if len(single) > 1 and (single in self._vocabulary or single in self._words):
-            return self._words.get(single, single)
-        if len(word) < 4 or is_vietnamese_syllable(word):
-            return word
-        near = [
-            (sorted(other) == sorted(word), self._vocabulary[other], other)  # two letters swapped: the likeliest slip
-            for length in (len(word) - 1, len(word), len(word) + 1)
-            for other in self._by_length.get(length, ())
-            if OSA.distance(word, other, score_cutoff=1) <= 1
-        ]
-        return max(near)[2] if near else word
+def _mender(vocabulary: Mapping[str, int], words: Mapping[str, str]) -> Callable[[str], str]:
+    from bot.understanding.slips import Mender
+
+    return Mender(vocabulary, words).mend
+
+
+def _as_it_is(word: str) -> str:
+    return word
 
 
 def _is_joint(raw: list[Token], i: int) -> bool:
@@ -172,10 +157,3 @@ def _is_joint(raw: list[Token], i: int) -> bool:
         and raw[i - 1].word.isalpha()
         and raw[i + 1].word.isalpha()
     )
-
-
-def _by_length(words: Iterable[str]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for word in words:
-        found.setdefault(len(word), []).append(word)
-    return found
