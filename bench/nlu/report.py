@@ -38,7 +38,8 @@ EXPLANATION = """
 - **p50**, **p95**: one message after the other, as written. Embedded in its process, normaliser included; Rasa over HTTP on the same machine.
 - **memory**: resident, of the process that answers, after all questions. **model**: its files (Rasa's is compressed).
   **install**: the packages that the embedded classifier needs; Rasa's whole environment.
-- Rasa is fed the sentences as base intents without annotations, with the pipeline of `config.yml`; DIET takes the classifier's place in it.
+- Rasa is fed the sentences as base intents without annotations, with the pipeline of `config.yml`: our words, and our
+  weights of them. In DIET's pipeline its own classifier stands in, and Rasa's own counts of the same words and letters.
   "4,000 of 26,800, 5 epochs" means that it learned from a stratified part, that often: its accuracy would be higher with all.
 - On a busy machine seconds, milliseconds and even the order of the backends in them are upper bounds; accuracies are exact.
 """
