@@ -19,6 +19,8 @@ from tests.console_site import served
 from tests.pdf_text import text_of
 from tests.walkers import DESK, PHONE, TOLD, Console, street
 
+pytestmark = pytest.mark.browser
+
 MINUTE = dt.timedelta(minutes=1)
 LIMITS = Limits(approve_above=10, cancel_window=dt.timedelta(0))
 TEXT = "Chào bạn, mình là Bạn Đường, có tin về đi làm xa.\n\nNhiều người được mời đi Lào làm việc chat. Có ai mời thì khoan đi."

@@ -170,7 +170,9 @@ def test_consoles_that_come_at_once_share_one_look(town: Town) -> None:
         busy = _looking()
         gone.set()
         await asyncio.gather(*consoles)
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(PATIENCE):
+            while _looking():
+                await asyncio.sleep(0.01)
         return busy, _looking()
 
     assert asyncio.run(crowd()) == (1, 0)

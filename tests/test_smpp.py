@@ -309,9 +309,16 @@ def test_a_message_of_which_a_part_is_gone_is_not_sent_again(smsc: SmscFake) -> 
 @pytest.mark.parametrize("fault", ["hang", "drop", "lost answer"])
 def test_without_an_answer_nobody_can_tell(fault: Any, smsc: SmscFake, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer, a connection that ends, an answer that is lost: uncertain, each of them."""
-    monkeypatch.setattr(smpp_link, "ANSWER", 0.3)
-    smsc.faults.append(fault)
-    assert refused(smsc, "hello").kind == "uncertain"
+
+    async def work(channel: SmppSms) -> None:
+        await channel.send(to(PHONE, "bound"))
+        monkeypatch.setattr(smpp_link, "ANSWER", 0.3)
+        smsc.faults.append(fault)
+        await channel.send(to(PHONE, "hello"))
+
+    with pytest.raises(SendError) as caught:
+        asyncio.run(with_channel(smsc, work))
+    assert caught.value.kind == "uncertain"
 
 
 def test_without_a_connection_nothing_has_left(smsc: SmscFake) -> None:
@@ -324,16 +331,17 @@ def test_without_a_connection_nothing_has_left(smsc: SmscFake) -> None:
 
 def test_no_more_than_the_window_is_under_way(smsc: SmscFake, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a window of 3 and an SMSC that does not answer, the fourth message waits, and has certainly not left."""
-    monkeypatch.setattr(sms_smpp, "READY", 0.3)
-    monkeypatch.setattr(smpp_link, "ANSWER", 1.0)
-    smsc.faults.extend(["hang"] * 3)
 
     async def work(channel: SmppSms) -> list[Any]:
+        await channel.send(to(PHONE, "bound"))
+        monkeypatch.setattr(sms_smpp, "READY", 0.3)
+        monkeypatch.setattr(smpp_link, "ANSWER", 1.0)
+        smsc.faults.extend(["hang"] * 3)
         return await asyncio.gather(*(channel.send(to(PHONE, "hello")) for _ in range(4)), return_exceptions=True)
 
     errors = asyncio.run(with_channel(smsc, work, window=3))
     assert [error.kind for error in errors] == ["uncertain"] * 3 + ["retryable"]
-    assert len(smsc.submits) == 3
+    assert len(smsc.submits) == 4
 
 
 def test_a_silent_line_is_found_out(smsc: SmscFake, monkeypatch: pytest.MonkeyPatch) -> None:

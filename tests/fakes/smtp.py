@@ -7,7 +7,6 @@ import ipaddress
 import socketserver
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -136,7 +135,7 @@ class _Session:
         """Whether the good reply was given."""
         reply = self.fake.faults.get(verb, good)
         if reply == HANG:
-            time.sleep(1)
+            self.connection.recv(1)  # until the other gives up
         if reply in (HANG, HANG_UP):
             raise _EndError
         self.connection.sendall(reply.encode() + b"\r\n")
