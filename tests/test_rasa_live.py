@@ -24,6 +24,7 @@ from bot.cli import main
 from bot.errors import RasaError
 from bot.testing import START
 from bot.understanding.breaker import LONGEST
+from bot.understanding.decision import Decision
 from bot.understanding.interpreter import Interpreter
 from bot.understanding.nlu_data import read_examples
 from bot.understanding.rasa import FRESH, Rasa, base_of
@@ -196,8 +197,8 @@ def _until(holds: Callable[[], bool], otherwise: str) -> None:
 
 
 def _beside(house: App, rasa: Rasa) -> Interpreter:
-    model = house.classifier
-    return Interpreter(house.library, house.normaliser, model, model.tagger, model.word_counts, second=rasa)
+    decision = Decision.load(house.config.nlu_folder)
+    return Interpreter(house.library, house.normaliser, house.classifier, decision, second=rasa)
 
 
 def _parses(path: Path, interpreter: Interpreter) -> None:
