@@ -4,14 +4,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.app import App
 from bot.errors import NluDataError
 from bot.understanding.decision import Decision
-from bot.understanding.fitting import FOLDS, folds, weigh
-from bot.understanding.nlu_data import KINDS, Example
+from bot.understanding.fitting import BLOCK, FOLDS, fit, folds, weigh
+from bot.understanding.nlu_data import KINDS, Example, read_examples
 from tests.conftest import ROOT
 
 SHIPPED = Decision.load(ROOT / "nlu")
@@ -77,6 +78,38 @@ def test_neighbours_are_held_out_together() -> None:
     parts = folds([Example("report", f"sentence {n}") for n in range(90)])
     assert set(parts) == set(range(FOLDS))
     assert all(parts[n] == parts[n + 1] for n in range(14))
+
+
+PART = ("emergency", "report", "offer/high", "chat/greet", "out_of_scope", "fees_deposit/home_job_fee")
+
+
+@pytest.fixture(scope="module")
+def fitted(reader: App, tmp_path_factory: pytest.TempPathFactory) -> Decision:
+    """Fitted on a small part of nlu/data."""
+    folder = tmp_path_factory.mktemp("nlu")
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / "nlu" / "teencode.yml", folder)
+    kept: dict[str, list[str]] = {}
+    for example in read_examples(ROOT / "nlu" / "data"):
+        if example.intent in PART and len(kept.setdefault(example.intent, [])) < 4 * BLOCK:
+            kept[example.intent].append(example.text)
+    rows = [{"intent": name, "examples": "".join(f"- {text}\n" for text in texts)} for name, texts in kept.items()]
+    (folder / "data" / "part.yml").write_text(
+        yaml.safe_dump({"version": "3.1", "nlu": rows}, allow_unicode=True), "utf-8"
+    )
+    told: list[str] = []
+    decision = fit(folder, reader.library, told.append)
+    assert len(told) == FOLDS
+    return decision
+
+
+def test_what_is_fitted_reads_the_evidence_as_people_would(fitted: Decision) -> None:
+    """The model's own opinion speaks for its kind; words that nobody taught us speak for something else."""
+    for place, kind in enumerate(KINDS):
+        own = fitted.weights[f"model: {kind}"]
+        assert own[place] == max(own), kind
+    unknown = fitted.weights["known words"]
+    assert unknown[KINDS.index("out_of_scope")] == min(unknown)
 
 
 def test_without_its_weights_the_bot_does_not_start(reader: App, tmp_path: Path) -> None:
