@@ -51,9 +51,9 @@ class NluConfig(Section):
     backend: Literal["embedded", "rasa"] = "embedded"
     rasa: RasaConfig = RasaConfig()
     folder: Path = Path("nlu")
-    sure: float = Field(0.45, gt=0, lt=1, description="answer at once from this confidence on")
+    sure: float = Field(0.65, gt=0, lt=1, description="answer at once from this confidence on")
     processes: int = Field(1, ge=0, le=16, description="of their own in which `serve` reads messages; 0: none")
-    maybe: float = Field(0.15, gt=0, lt=1, description="below this the bot says that it did not understand")
+    maybe: float = Field(0.3, gt=0, lt=1, description="below this the bot says that it did not understand")
 
 
 class ConversationConfig(Section):

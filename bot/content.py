@@ -236,9 +236,10 @@ class EmergencyRule(Entry):
 
 
 class Thresholds(Entry):
-    """The chance from which a message is a cry for help: where nothing but the model says so, where a rule, a flag or a sign supports it, and
-    where words show that somebody cannot leave."""
+    """The chance from which a message is a cry for help: where something calms, where nothing but the model says so, where a rule, a flag or
+    a sign supports it, and where words show that somebody cannot leave."""
 
+    calmed: float = Field(gt=0, lt=1)
     alone: float = Field(gt=0, lt=1)
     supported: float = Field(gt=0, lt=1)
     held: float = Field(gt=0, lt=1)

@@ -38,7 +38,6 @@ def answer_question(
     library: Library,
     speaker: Speaker,
     today: dt.date,
-    sure: float,
     country: str | None = None,
 ) -> Answered:
     """The likeliest answer of the topic. In doubt it is named and the next likeliest stand below it as choices."""
@@ -53,7 +52,7 @@ def answer_question(
         return Answered((speaker.say("which_one", choices=choices),), choices, None)
     others = [name for name, p in ranked if name != best and p >= min(NEAR, likelihood / 3)]
     rival = max((p for name, p in ranked if name != best), default=0.0)
-    if likelihood >= CLEAR_LEAD * rival or (likelihood >= sure and rival < NEAR) or not others:
+    if likelihood >= CLEAR_LEAD * rival or not others:
         return give_answer(best, library, speaker, today)
     answer = library.answer(best, today)
     if answer is None:

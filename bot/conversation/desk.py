@@ -20,8 +20,8 @@ DRAFT_MESSAGES = 10
 class Settings:
     """What the deployer decides about the conversation (config.yml)."""
 
-    sure: float = 0.45
-    maybe: float = 0.15
+    sure: float = 0.65
+    maybe: float = 0.3
     pause: dt.timedelta = dt.timedelta(minutes=10)
     idle: dt.timedelta = dt.timedelta(minutes=30)
     staffed: bool = False

@@ -69,7 +69,6 @@ def question(desk: Desk) -> Turn:
         desk.library,
         desk.speaker,
         desk.today,
-        desk.settings.sure,
         desk.reading.country,
     )
     if "own_harm" in desk.reading.signs and not desk.conversation.case_open:

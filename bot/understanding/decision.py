@@ -1,7 +1,7 @@
 """From evidence to the kind of a message: one weight for each piece of evidence and kind, fitted where the model was not taught.
 
 The weights lie in nlu/decision.yml, made by `banduong nlu fit` (bot/understanding/fitting.py). As they are fitted on readings of sentences
-that the model had not learned from, the chances mean what they say: of a hundred messages read with 0.8, about eighty are right.
+that the model had not learned from, a confidence means what it says: of a hundred messages read with 0.8, about eighty are right.
 """
 
 import math
@@ -16,6 +16,7 @@ from bot.understanding.nlu_data import KINDS, kind_of
 from bot.yaml_files import load_yaml
 
 FILE = "decision.yml"
+EASIER = 0.7  # log-odds: people write plainer than nlu/data, which is full of near misses; by held-out people who were looked at
 HEADER = (
     "# How much each piece of evidence (bot/understanding/evidence.py) speaks for each kind of message: log-odds, in the order of `kinds`.\n"
     "# Made by `banduong nlu fit` from readings of nlu/data by models that had not learned those sentences. Not edited by hand.\n"
@@ -45,6 +46,12 @@ class Decision:
         raised = {label: max(p, 1e-9) ** self.sharpness for label, p in labels.items() if kind_of(label) == kind}
         best = max(raised, key=lambda label: raised[label])
         return best, raised[best] / sum(raised.values())
+
+    @staticmethod
+    def confidence(chance: float) -> float:
+        """How often a reading of this chance is right with people, rather than with the sentences of nlu/data."""
+        bounded = min(max(chance, 1e-6), 1 - 1e-6)
+        return 1 / (1 + math.exp(-math.log(bounded / (1 - bounded)) - EASIER))
 
     @classmethod
     def load(cls, nlu_folder: Path) -> "Decision":

@@ -24,7 +24,7 @@ class EmergencyRules:
     def threshold(self, plain: PlainText, found: Collection[str]) -> float:
         """The chance from which a message is read as a cry for help, by the flags, signs and rules that were found in it."""
         if self._is_calm(plain):
-            return self._thresholds.alone
+            return self._thresholds.calmed
         if HELD in found:
             return self._thresholds.held
         supported = SUPPORT & {*found} or any(rule.find(plain) for rule in (*self._certain, *self._others))

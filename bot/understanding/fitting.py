@@ -19,7 +19,7 @@ from bot.understanding.vocabulary import Vocabulary
 FOLDS = 3
 BLOCK = 15  # neighbours in a file are often of one writer: they are held out together
 STRENGTH = 0.3  # inverse regularisation
-RARE = 0.5  # the power of a kind's rarity by which its sentences weigh more
+RARE = 0.8  # the power of a kind's rarity by which its sentences weigh more
 SHARPNESS = np.arange(0.5, 3.01, 0.1)
 
 BLANK = Decision((0.0,) * len(KINDS), {}, 1.0)  # evidence is gathered before anything is decided

@@ -29,7 +29,7 @@ HONEST = 0.8  # probability of "low" from which an offer reads as honest
 # What it costs to miss a kind, beside a question: an offer or a report read as a question gets a general answer and no warning.
 COSTS = {"offer": 2.0, "report": 1.3}
 COST_OF_DANGER = 5.0  # an offer that shows a strong flag or two
-CERTAIN = 0.9  # the least chance of what a certain rule says
+CERTAIN = 0.9  # the least confidence of what a certain rule says
 MOST_ANSWERS = 6  # that a reading names
 SURE = 0.9  # from here on the diacritics are not asked
 
@@ -187,18 +187,19 @@ class Interpreter:
     def _decide(self, sight: Sight) -> tuple[str, float]:
         """The label and how sure it is, by all the evidence unless a certain rule speaks. Figures and marks alone are small talk."""
         if self._emergencies.certain_rule(sight.plain):
-            return "emergency", max(self._decision.chances(self._evidence(sight))["emergency"], CERTAIN)
+            chance = self._decision.chances(self._evidence(sight))["emergency"]
+            return "emergency", max(self._decision.confidence(chance), CERTAIN)
         if not _has_letters(sight.plain):
             return self._decision.best_within("chat", sight.guess.labels)
         found = self._evidence(sight)
         chances = self._decision.chances(found)
         enough = self._emergencies.threshold(sight.plain, {*sight.flags, *sight.signs})
         if chances["emergency"] > enough and not self._only_says_where(sight):
-            return "emergency", chances["emergency"]
+            return "emergency", self._decision.confidence(chances["emergency"])
         others = FLAGGED if _is_a_childs_matter(found) else KINDS
         kind = self._costliest_to_miss({kind: chances[kind] for kind in others if kind != "emergency"}, sight.flags)
         label, share = self._decision.best_within(kind, sight.guess.labels)
-        return label, chances[kind] * share
+        return label, self._decision.confidence(chances[kind] * share)
 
     def _costliest_to_miss(self, chances: Mapping[str, float], flags: Collection[str]) -> str:
         telling = {*flags} - DISPUTES
