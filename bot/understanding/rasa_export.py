@@ -20,7 +20,7 @@ from bot.yaml_files import load_yaml
 BOT = Path(__file__).parents[1]
 COMPONENT = (
     "__init__.py", "errors.py", "letters.py", "yaml_files.py", "understanding/__init__.py", "understanding/language.py",
-    "understanding/normalise.py", "understanding/rasa_words.py", "understanding/rasa_tokenizer.py", "understanding/rasa_featurizer.py",
+    "understanding/normalise.py", "understanding/rasa_words.py", "understanding/rasa_tokenizer.py",
 )  # fmt: skip
 FINGERPRINT = "fingerprint"  # of everything in the folder; a folder that has none is not ours to write over
 OURS = "bot"  # the section of config.yml that Rasa does not read
