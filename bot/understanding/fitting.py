@@ -20,6 +20,11 @@ FOLDS = 3
 BLOCK = 15  # neighbours in a file are often of one writer: they are held out together
 STRENGTH = 0.3  # inverse regularisation
 RARE = 0.8  # the power of a kind's rarity by which its sentences weigh more
+MEASURED = (
+    "model: ",
+    "known words",
+    "common words",
+)  # brought to one scale; what is there or not keeps its own, so that rare evidence weighs little
 SHARPNESS = np.arange(0.5, 3.01, 0.1)
 
 BLANK = Decision((0.0,) * len(KINDS), {}, 1.0)  # evidence is gathered before anything is decided
@@ -64,7 +69,9 @@ def weigh(readings: Sequence[Reading], labels: Sequence[str]) -> Decision:
     kinds = [kind_of(label) for label in labels]
     names = sorted({name for found, _ in readings for name in found})
     amounts = np.array([[found.get(name, 0.0) for name in names] for found, _ in readings], np.float32)
-    middle, spread = amounts.mean(axis=0), np.maximum(amounts.std(axis=0), 1e-6)
+    measured = np.array([name.startswith(MEASURED) for name in names])
+    middle = np.where(measured, amounts.mean(axis=0), 0.0)
+    spread = np.where(measured, np.maximum(amounts.std(axis=0), 1e-6), 1.0)
     counts = Counter(kinds)
     rarity = {kind: (len(kinds) / len(counts) / count) ** RARE for kind, count in counts.items()}
     machine = LogisticRegression(C=STRENGTH, max_iter=1000, class_weight=rarity)

@@ -190,11 +190,12 @@ class Interpreter:
             chance = self._decision.chances(self._evidence(sight))["emergency"]
             return "emergency", max(self._decision.confidence(chance), CERTAIN)
         if not _has_letters(sight.plain):
-            return self._decision.best_within("chat", sight.guess.labels)
+            label, share = self._decision.best_within("chat", sight.guess.labels)
+            return label, self._decision.confidence(share)
         found = self._evidence(sight)
         chances = self._decision.chances(found)
         enough = self._emergencies.threshold(sight.plain, {*sight.flags, *sight.signs})
-        if chances["emergency"] > enough and not self._only_says_where(sight):
+        if chances["emergency"] > enough and not self._is_no_cry(sight):
             return "emergency", self._decision.confidence(chances["emergency"])
         others = FLAGGED if _is_a_childs_matter(found) else KINDS
         kind = self._costliest_to_miss({kind: chances[kind] for kind in others if kind != "emergency"}, sight.flags)
@@ -207,8 +208,10 @@ class Interpreter:
         costs = {**COSTS, "offer": COST_OF_DANGER} if dangerous else COSTS
         return max(chances, key=lambda kind: chances[kind] * costs.get(kind, 1.0))
 
-    def _only_says_where(self, sight: Sight) -> bool:
-        """ "Em ở Nghệ An": where somebody is, and nothing else. A town of closed compounds says more."""
+    def _is_no_cry(self, sight: Sight) -> bool:
+        """ "Em ở Nghệ An": where somebody is, and nothing else (a town of closed compounds says more); or who asks what we know of others."""
+        if "probing" in sight.signs:
+            return True
         places = [*sight.entities.countries, *sight.entities.provinces]
         if not places or any(place.compound_town for place in places):
             return False
