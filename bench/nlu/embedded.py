@@ -1,6 +1,6 @@
 """Our own classifier. It learns here, and answers in a process of its own, so that its start and its memory are its own.
 
-python -m bench.nlu.embedded FOLDER is that process: a JSON string a line in, labels with their probabilities and the time out.
+python -m bench.nlu.embedded FOLDER [--folded] is that process: a JSON string a line in, labels with their probabilities and the time out.
 """
 
 import json
@@ -17,8 +17,8 @@ from typing import Any
 from bench import processes
 from bench.nlu.corpora import ROOT, Corpus
 from bench.nlu.scores import Guess, examine, guess_of
-from bot.letters import compose, fold
-from bot.understanding.classifier import EmbeddedClassifier
+from bot.letters import fold
+from bot.understanding.classifier import Classification, EmbeddedClassifier
 from bot.understanding.interpreter import SURE
 from bot.understanding.normalise import Normaliser, PlainText
 from bot.understanding.training import train
@@ -37,7 +37,7 @@ def measure(corpus: Corpus, *, copies: bool) -> dict[str, Any]:
         model = train(corpus.examples, corpus.phrases, normaliser, fewest=corpus.fewest, folded_copies=copies)
         model.save(folder, MARK)
         learned = time.perf_counter() - started
-        with _answering(folder, corpus) as (server, load_seconds):
+        with _answering(folder, corpus, copies=copies) as (server, load_seconds):
             return {
                 "learned_from": len(corpus.examples),
                 "train_s": round(learned, 1),
@@ -71,11 +71,11 @@ class _Child:
 
 
 @contextmanager
-def _answering(folder: Path, corpus: Corpus) -> Iterator[tuple[_Child, float]]:
+def _answering(folder: Path, corpus: Corpus, *, copies: bool) -> Iterator[tuple[_Child, float]]:
     """A server that is ready, and the seconds that this took."""
     started = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "bench.nlu.embedded", str(folder)],
+        [sys.executable, "-m", "bench.nlu.embedded", str(folder), *(["--folded"] if copies else [])],
         cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     with process:
@@ -91,15 +91,15 @@ def _size_of(package: str) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def labels_of(text: str, classifier: EmbeddedClassifier, normaliser: Normaliser) -> dict[str, float]:
-    """The base labels of a message, which is read as `Interpreter.read` reads it: folded first, then with its diacritics."""
-    text = compose(text)
+def labels_of(
+    text: str, classifier: EmbeddedClassifier, normaliser: Normaliser, *, folded_copies: bool
+) -> dict[str, float]:
+    """The base labels of a message, which is read as `Interpreter.read` reads it: folded first, then with its diacritics.
+
+    A model that has learned no folded copies is asked with the message as it is written alone.
+    """
     plain = normaliser.plain(text)
-    spellings = [PlainText(fold(plain.original), plain.tokens)] + [plain] * (fold(text) != text)
-    guesses = classifier.classify(*spellings)
-    folded = next(guesses)
-    sure = max(folded.labels.values()) > SURE
-    guess = folded if sure else next((other.mixed_with(folded) for other in guesses), folded)
+    guess = _guess(plain, classifier) if folded_copies else next(classifier.classify(plain))
     best: dict[str, float] = {}
     for label, probability in guess.labels.items():
         base = label.split("/", 1)[0]
@@ -107,16 +107,25 @@ def labels_of(text: str, classifier: EmbeddedClassifier, normaliser: Normaliser)
     return best
 
 
-def _serve(folder: Path) -> None:
+def _guess(plain: PlainText, classifier: EmbeddedClassifier) -> Classification:
+    text = plain.original
+    spellings = [PlainText(fold(text), plain.tokens)] + [plain] * (fold(text) != text)
+    guesses = classifier.classify(*spellings)
+    folded = next(guesses)
+    sure = max(folded.labels.values()) > SURE
+    return folded if sure else next((other.mixed_with(folded) for other in guesses), folded)
+
+
+def _serve(folder: Path, *, folded_copies: bool) -> None:
     classifier = EmbeddedClassifier.load(folder, MARK)
     assert classifier
     normaliser = Normaliser.from_file(TEENCODE, Vocabulary(classifier.word_counts, classifier.pair_counts))
-    labels_of("xin chao", classifier, normaliser)
+    labels_of("xin chao", classifier, normaliser, folded_copies=folded_copies)
     _say("ready")
     for line in sys.stdin:
         text = json.loads(line)
         started = time.perf_counter()
-        labels = labels_of(text, classifier, normaliser)
+        labels = labels_of(text, classifier, normaliser, folded_copies=folded_copies)
         _say([labels, 1000 * (time.perf_counter() - started)])
 
 
@@ -126,4 +135,4 @@ def _say(value: Any) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    _serve(Path(sys.argv[1]), folded_copies="--folded" in sys.argv)

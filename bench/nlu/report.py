@@ -41,7 +41,9 @@ EXPLANATION = """
 - Rasa is fed the sentences as base intents without annotations, with the pipeline of `config.yml`: our words, and our
   weights of them. In DIET's pipeline its own classifier stands in, and Rasa's own counts of the same words and letters.
   "4,000 of 26,800, 5 epochs" means that it learned from a stratified part, that often: its accuracy would be higher with all.
-- On a busy machine seconds, milliseconds and even the order of the backends in them are upper bounds; accuracies are exact.
+- **folded copies**: with them, the embedded classifier reads a message folded and as written, as the bot does; without, as written alone.
+- **measured**: the day, and the machine's load when the part began: processes that wanted a core. Above the number of cores the machine was
+  busy with other things, and seconds and milliseconds are upper bounds, not comparable between rows; accuracies do not depend on it.
 """
 
 
@@ -91,7 +93,7 @@ def _row(data: str, backend: str, copies: str, result: Mapping[str, Any]) -> str
             f"{result['memory_mb']:.0f}",
             f"{result['model_mb']:.1f}",
             f"{result['install_mb']:,.0f}",
-            result["date"],
+            f"{result['date']}, load {result['machine']['load']}",
         ]
     )
 
