@@ -120,6 +120,8 @@ def test_each_measure_by_hand() -> None:
     found = measures.figures(
         [
             outcome("emergency", "emergency", escalate="urgent", read_escalate="urgent"),
+            outcome("emergency", "emergency"),
+            outcome("emergency", "question/other"),
             outcome("emergency", "report", escalate="urgent", read_escalate="offer"),
             outcome("report", "emergency", escalate="offer", read_escalate="urgent"),
             outcome("report", "question/other", escalate="offer"),
@@ -133,9 +135,9 @@ def test_each_measure_by_hand() -> None:
         ]
     )  # fmt: skip
     assert {key: share.value for key, share in found.items()} == {
-        "kind_acc": pytest.approx(7 / 11), "label_acc": pytest.approx(5 / 11),
+        "kind_acc": pytest.approx(8 / 13), "label_acc": pytest.approx(6 / 13),
         "topic_acc_questions": 0.5, "answer_acc_questions": 0.5, "topic_acc_chat": 0.0,
-        "emergency_recall": 0.5, "emergency_precision": 0.5,
+        "emergency_recall": 0.5, "emergency_precision": pytest.approx(2 / 3),
         "offer_risk_acc": 0.25, "low_false_alarm": 1.0, "high_miss": pytest.approx(1 / 3), "high_unwarned": pytest.approx(2 / 3),
         "escalate_acc": pytest.approx(2 / 8), "help_reached": pytest.approx(4 / 7),
         "language_acc": None, "flags_micro_f1": None, "flags_micro_f1_all_rows": None,
@@ -307,6 +309,7 @@ def test_a_duel_by_hand() -> None:
     assert set(duels) == {("a", "b"), ("a", "c"), ("b", "c")}
     assert duels["a", "b"] == comparison.Duel("a", "b", both=1, only_first=2, only_second=0, neither=1)
     assert duels["a", "b"].p == 0.5
+    assert found.readers[0].answered_by == {"embedded": 4}
     assert list(asdict(found.readers[2].latency).values()) == pytest.approx([4.0, 4.0])
 
 
@@ -340,6 +343,7 @@ def test_two_readers_are_told_apart(
     )
     assert both["tenth"]["by_form"]["diacritics"] != both["embedded"]["by_form"]["diacritics"]
     html = (home / PAGE).read_text(encoding="utf-8")
+    assert _row(html, "answered by") == [f"embedded {len(MESSAGES)}"] * 2
     cells = _row(html, "embedded", tag="td")
     assert cells == ["embedded", "tenth", *map(str, counts), f"{duel['p']:.4f}"]
 
@@ -455,15 +459,13 @@ def test_the_page_has_the_numbers_of_the_json(
     assert error["text"] in html
 
 
-def test_the_surest_error_comes_first(outcomes: list[Outcome]) -> None:
+def test_the_surest_error_comes_first() -> None:
     """Only wrong rows, at most as many as are wanted."""
-    found = worst(outcomes, 100)
-    assert found
-    assert not any(one.right for one in found)
-    sure = [one.reading.confidence for one in found]
-    assert sure == sorted(sure, reverse=True)
-    assert worst(outcomes, 1) == found[:1]
-    assert worst(outcomes, 0) == []
+    read = [outcome("offer", "report", sure) for sure in (0.3, 0.8, 0.5)]
+    found = worst([outcome("offer", "offer", 1.0), *read], 100)
+    assert [one.reading.confidence for one in found] == [0.8, 0.5, 0.3]
+    assert worst(read, 1) == found[:1]
+    assert worst(read, 0) == []
 
 
 def test_errors_of_unseen_rows_are_only_counted(
@@ -547,8 +549,8 @@ def test_folds_of_a_tiny_folder(home: Path, tmp_path: Path, capsys: pytest.Captu
 
 def test_no_model_has_learned_a_near_copy(reader: App) -> None:
     """A word that only near copies have is unknown to the model that reads them, in whichever fold they lie."""
-    copies = ["ở xưởng gỗ zuzu chủ nợ lương em bốn tháng nay", "ở xưởng gỗ zuzu chủ nợ lương em bốn tháng rồi",
-              "o xuong go zuzu chu no luong em bon thang nay ne", "ở xưởng gỗ zuzu chủ nợ lương em năm tháng nay"]  # fmt: skip
+    ends = ("tháng nay", "tháng rồi", "tháng", "thang ne", "tháng nha", "thang a", "tháng ạ", "thang nhe")
+    copies = [f"ở xưởng gỗ zuzu chủ nợ lương em bốn {end}" for end in ends]
     examples = [Example(intent, text) for intent, texts in _tiny().items() for text in texts]
     examples += [Example("wages_withheld/unpaid", text) for text in copies]
     phrases = read_phrases(ROOT / "nlu" / "data")[::100]
@@ -591,7 +593,7 @@ def test_training_sentences_are_rows(reader: App) -> None:
 
 # -- suggest -----------------------------------------------------------------------------------------------------------
 
-ASKED = ("bao", "tri", "may", "tinh", "o", "dau")
+ASKED = ("lam", "sao", "tra", "giay", "phep", "cong", "ty")
 OTHERS = ("mang", "thuoc", "tay", "khi", "di", "xa")
 
 
@@ -616,6 +618,8 @@ def test_what_eleven_people_ask_is_suggested(home: Path, capsys: pytest.CaptureF
     assert "thuoc" not in said
     hints = [(name, float(p)) for name, p in re.findall(r"(\S+) (0\.\d\d|1\.00)", said.split("nearest:")[1])]
     assert len(hints) == 3
+    assert hints[0][0] == "verify_agency/check_licence"
+    assert hints[0][1] > 0.5
     assert [p for _, p in hints] == sorted((p for _, p in hints), reverse=True)
     assert {name for name, _ in hints} <= {example.intent for example in read_examples(ROOT / "nlu" / "data")} | {
         "offer"

@@ -133,7 +133,8 @@ def _print(found: Told) -> None:
         _print_comparison(found["comparison"])
     _print_confusion(found)
     _print_scores("intent", found["intents"])
-    _print_scores("flag", found["flags"])
+    if found["flags"]:
+        _print_scores("flag", found["flags"])
     _print_calibration(found)
     _print_scope(found["out_of_scope"])
     latency = found["latency_ms"]
@@ -184,6 +185,7 @@ def _print_comparison(comparison: Told) -> None:
         for key in ("kind_acc", "label_acc"):
             values = [one["by_form"][form][key]["value"] for one in readers]
             table.add_row(f"{TITLES[key]}, {form}", *_against_first(values))
+    table.add_row("answered by", *(_answered(one["answered_by"]) for one in readers))
     for share in ("p50", "p95"):
         table.add_row(f"{share} ms", *(f"{one['latency_ms'][share]:.1f}" for one in readers))
     _print_apart(table)
@@ -192,6 +194,10 @@ def _print_comparison(comparison: Told) -> None:
             f"rows right by both {duel['both']}, only {duel['first']} {duel['only_first']}, only {duel['second']} "
             f"{duel['only_second']}, neither {duel['neither']} (McNemar p {duel['p']:.4f})"
         )
+
+
+def _answered(rows: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in rows.items())
 
 
 def _against_first(values: list[float | None]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The same rows through several readers, side by side."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,9 +22,10 @@ class Latency:
 
 @dataclass(frozen=True)
 class Reader:
-    """What one of them reached."""
+    """What one of them reached. `answered_by`: rows by the backend that really read them, where another one had to step in."""
 
     name: str
+    answered_by: dict[str, int]
     figures: dict[str, Share]
     forms: dict[str, dict[str, Share]]
     latency: Latency
@@ -62,7 +64,8 @@ def compare(outcomes: Mapping[str, Sequence[Outcome]]) -> Comparison:
 
 
 def _reader(name: str, outcomes: Sequence[Outcome]) -> Reader:
-    return Reader(name, figures(outcomes), by_form(outcomes), latency(outcomes))
+    answered_by = dict(Counter(outcome.reading.backend for outcome in outcomes))
+    return Reader(name, answered_by, figures(outcomes), by_form(outcomes), latency(outcomes))
 
 
 def _duel(first: str, second: str, ones: Sequence[Outcome], others: Sequence[Outcome]) -> Duel:

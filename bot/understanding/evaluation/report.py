@@ -82,6 +82,7 @@ def comparison_told(comparison: Comparison) -> Told:
 
 def _reader(reader: Reader) -> Told:
     return {
+        "answered_by": reader.answered_by,
         "figures": _shares(reader.figures),
         "by_form": {form: _shares(shares) for form, shares in reader.forms.items()},
         "latency_ms": _plain(reader.latency),
