@@ -237,12 +237,13 @@ class EmergencyRule(Entry):
 
 class Thresholds(Entry):
     """The chance from which a message is a cry for help: where something calms, where nothing but the model says so, where a rule, a flag or
-    a sign supports it, and where words show that somebody cannot leave."""
+    a sign supports it, where words show that somebody cannot leave, and where that person has just called or written."""
 
     calmed: float = Field(gt=0, lt=1)
     alone: float = Field(gt=0, lt=1)
     supported: float = Field(gt=0, lt=1)
     held: float = Field(gt=0, lt=1)
+    held_and_called: float = Field(gt=0, lt=1)
 
 
 class EmergencyEvidence(Entry):

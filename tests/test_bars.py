@@ -12,15 +12,16 @@ from bot.understanding.evaluation.rows import read_all, read_rows
 from tests.conftest import ROOT
 
 AT_LEAST = {
-    "kind": 0.90,
+    "kind": 0.93,
     "topic of questions": 0.85,
     "answer of questions": 0.85,
-    "emergencies found": 0.97,
+    "emergencies found": 0.98,
     "emergencies that are": 0.80,
-    "risk of offers": 0.83,
+    "risk of offers": 0.85,
     "flags (micro F1)": 0.83,
     "language": 0.98,
 }
+WITHOUT = {"answer of questions": ("dev.jsonl",)}  # rows that do not say which answer is right
 MOST_ALARMS, FEWEST_HEARD = 0.15, 0.90
 AT_MOST = {"honest offers called high": 0.05, "dangerous offers called low": 0.02}
 
@@ -35,7 +36,8 @@ def test_strangers_are_understood(rows: str, reader: App) -> None:
     measured = {
         name: value for name, value, _ in evaluate(ROOT / "nlu" / "eval" / rows, reader.interpreter, reader.risk_of)
     }
-    low = {name: value for name, least in AT_LEAST.items() if (value := measured[name]) is None or value < least}
+    at_least = {name: least for name, least in AT_LEAST.items() if rows not in WITHOUT.get(name, ())}
+    low = {name: value for name, least in at_least.items() if (value := measured[name]) is None or value < least}
     high = {name: value for name, most in AT_MOST.items() if (value := measured[name]) is None or value > most}
     assert not low
     assert not high

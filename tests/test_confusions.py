@@ -35,6 +35,7 @@ KINDS = {
             "anh quen facebook rủ lên Lào Cai làm quán cà phê lương 12 triệu",
         ),
     ),
+    "a child is out overnight, and nothing tells of force": ("report", ("con gái tôi đi từ tối qua chưa về",)),
     "somebody was cheated": (
         "report",
         ("nó lừa đảo em rồi, nhắn tin đòi tiền phiền quá", "cái bà đó lừa đảo cả xóm, nhắn đòi tiền hoài, tôi tố cáo"),
@@ -53,11 +54,11 @@ ANSWERS = {
         "Bà mai nói đóng 30 triệu sẽ kiếm chồng Hàn cho, làm vậy có đúng luật không",
         "mai mối lấy tiền giới thiệu chồng Đài Loan như vậy có hợp pháp không",
     ),
-    "minors/missing_child": ("con gái tôi đi từ tối qua chưa về",),
+    "minors/missing_child": ("trẻ đi lạc thì phải chờ bao lâu công an mới nhận tin báo",),
     "minors/work_age": ("em mới 14t có đi làm được ko", "15 tuổi được đi làm chưa ạ"),
     "report_how/anonymous": (
         "tôi muốn báo người lừa bán cháu tôi nhưng sợ họ biết tôi báo",
-        "em mún báo công an vụ lừa đi cam nhưng sợ tụi nó trả thù vì biết em báo",
+        "báo công an vụ lừa đi Cam thì có giấu tên được không",
     ),
     "trafficking_signs/online_lover": (
         "quen bạn trai qua facebook 3 tháng, giờ ảnh rủ lên Lào Cai chơi",

@@ -8,8 +8,9 @@ from bot.understanding.cues import Cue
 from bot.understanding.normalise import PlainText
 
 HELD = "restricted_movement"
+CALLED = "called_home"
 CONTROL = (HELD, "violence_threat", "ransom_demand", "forced_scam_work", "isolation_no_contact")
-SUPPORT = frozenset({*CONTROL, "called_home", "destination_changed", "suicide", "minor"})
+SUPPORT = frozenset({*CONTROL, CALLED, "destination_changed", "suicide", "minor"})
 
 
 class EmergencyRules:
@@ -26,7 +27,7 @@ class EmergencyRules:
         if self._is_calm(plain):
             return self._thresholds.calmed
         if HELD in found:
-            return self._thresholds.held
+            return self._thresholds.held_and_called if CALLED in found else self._thresholds.held
         supported = SUPPORT & {*found} or any(rule.find(plain) for rule in (*self._certain, *self._others))
         return self._thresholds.supported if supported else self._thresholds.alone
 

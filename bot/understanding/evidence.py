@@ -70,6 +70,7 @@ def wording(
     yield "pay", float(entities.pay is not None)
     yield "under 18", float(any(age < ADULT for age, _ in entities.ages))
     yield "abroad", float(any(place.code != HOME for place in entities.countries))
+    yield "length", math.log1p(len(plain.tokens))
     yield "english", float(language == "en")
     yield "other script", float(language in OTHER_SCRIPTS)
     seen = [counts.get(token.word, 0) for token in plain.tokens if token.word.isalpha()]

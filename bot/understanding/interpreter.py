@@ -27,8 +27,11 @@ EXCUSED = 0.9  # what it takes where an `unless` speaks against the flag
 YIELDS = 0.3  # below this a flag yields to the sign that says the opposite
 HONEST = 0.8  # probability of "low" from which an offer reads as honest
 # What it costs to miss a kind, beside a question: an offer or a report read as a question gets a general answer and no warning.
-COSTS = {"offer": 2.0, "report": 1.3}
-COST_OF_DANGER = 5.0  # an offer that shows a strong flag or two
+COSTS = {"offer": 2.0, "report": 1.15}
+COST_OF_DANGER = 6.0  # an offer that shows a strong flag or two
+COSTS_OF_A_QUARREL = {"report": 0.35}  # unpaid wages, a passport kept: a worker's question, where nothing else is told
+DOUBTED_AT_MOST = 0.5  # confidence in what is decided against the model's best label
+PROBING = 0.5  # from here on the model hears a cry even in what sounds like asking after others
 CERTAIN = 0.9  # the least confidence of what a certain rule says
 MOST_ANSWERS = 6  # that a reading names
 SURE = 0.9  # from here on the diacritics are not asked
@@ -197,20 +200,26 @@ class Interpreter:
         enough = self._emergencies.threshold(sight.plain, {*sight.flags, *sight.signs})
         if chances["emergency"] > enough and not self._is_no_cry(sight):
             return "emergency", self._decision.confidence(chances["emergency"])
-        others = FLAGGED if _is_a_childs_matter(found) else KINDS
+        others = FLAGGED if _is_a_childs_matter(found) or _tells_that_somebody_is_gone(found) else KINDS
         kind = self._costliest_to_miss({kind: chances[kind] for kind in others if kind != "emergency"}, sight.flags)
-        label, share = self._decision.best_within(kind, sight.guess.labels)
-        return label, self._decision.confidence(chances[kind] * share)
+        labels = sight.guess.labels
+        label, share = self._decision.best_within(kind, labels)
+        confidence = self._decision.confidence(chances[kind] * share)
+        if kind not in FLAGGED and kind_of(max(labels, key=lambda name: labels[name])) != kind:
+            confidence = min(confidence, DOUBTED_AT_MOST)
+        return label, confidence
 
     def _costliest_to_miss(self, chances: Mapping[str, float], flags: Collection[str]) -> str:
         telling = {*flags} - DISPUTES
+        if flags and not telling:
+            return max(chances, key=lambda kind: chances[kind] * COSTS_OF_A_QUARREL.get(kind, 1.0))
         dangerous = bool(telling & self._strong) or len(telling) >= TOLD_BY_FLAGS
         costs = {**COSTS, "offer": COST_OF_DANGER} if dangerous else COSTS
         return max(chances, key=lambda kind: chances[kind] * costs.get(kind, 1.0))
 
     def _is_no_cry(self, sight: Sight) -> bool:
-        """ "Em ở Nghệ An": where somebody is, and nothing else (a town of closed compounds says more); or who asks what we know of others."""
-        if "probing" in sight.signs:
+        """ "Em ở Nghệ An": where somebody is, and nothing else (a town of closed compounds says more). Or who asks what others told us."""
+        if "probing" in sight.signs and sight.guess.labels["emergency"] < PROBING:
             return True
         places = [*sight.entities.countries, *sight.entities.provinces]
         if not places or any(place.compound_town for place in places):
@@ -232,6 +241,10 @@ class Interpreter:
 def _is_a_childs_matter(found: Mapping[str, float]) -> bool:
     """Somebody under 18 to whom something was said (S-23): no mere question, unless it is the rule that is asked for."""
     return "flag: minor" in found and bool(found["tells what somebody said"]) and not found["asks the rule"]
+
+
+def _tells_that_somebody_is_gone(found: Mapping[str, float]) -> bool:
+    return "sign: gone" in found and not found["asks"]
 
 
 def _fitting(kind: str, sight: Sight) -> dict[str, Words]:
