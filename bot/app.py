@@ -211,9 +211,13 @@ class App:
     def processor(self) -> "Processor":
         from bot.processor import Processor
         from bot.unanswered.anonymous import Anonymiser
+        from bot.understanding.normalise import Normaliser
 
         life = dt.timedelta(minutes=self.config.bot.conversation.idle_minutes)
-        anonymiser = Anonymiser(self.library, self.normaliser, self.classifier.word_counts)
+        spelling = Normaliser.from_file(
+            self.config.nlu_folder / "teencode.yml"
+        )  # mends nothing: a name is no slip for a word
+        anonymiser = Anonymiser(self.library, spelling, self.classifier.word_counts)
         return Processor(self.interpreter, self.policy, self.database, life, self.counting, anonymiser)
 
     # -- trends --------------------------------------------------------------------------------------------------------

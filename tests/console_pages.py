@@ -495,6 +495,7 @@ SERVICE: Context = {
         "rows": [{"name": name, "count": 12 * place} for place, name in enumerate(OUTCOMES)],
         "understood": 93,
     },
+    "read_by": [("rasa 20261120-banduong.tar.gz@0123456789ab", 400), ("embedded 0123456789ab", 12)],
 }  # fmt: skip
 CONTENT: Context = {
     "days": 30,

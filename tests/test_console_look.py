@@ -33,6 +33,7 @@ IN_CODE = {  # words that the program chooses
     ("directory", "abroad"),
     *(("common", why) for why in ("forbidden", "foreign_form", "insecure")),
     ("case", "answer_by"),
+    ("case", "read_by"),
     ("alert", "test_mark"),
     *((group, "*") for group in ("bases", "noticed", "export", "copy", "incident", "grounds", "receivers", *OF_ALERTS)),
 }

@@ -140,7 +140,7 @@ def counted(house: App, now: dt.datetime = START, days: int = 7) -> dict[str, in
     [
         ("xin chao", "other"),
         ("lam sao tra giay phep cong ty?", "answered"),
-        ("em can hoi ve bao tri may tinh o cho", "no_answer"),
+        ("xin hoi ve lam bang", "no_answer"),
         ("hom nay troi co mua khong", "out_of_scope"),
         ("qwrtz pfghl", "not_understood"),
         ("di thai ban ve so luong 20tr/thang ho bao ve may bay co nen di k", "offer"),

@@ -303,7 +303,7 @@ def test_no_sentence_of_the_evaluation_is_learned() -> None:
         text
         for path in sorted((ROOT / "nlu" / "eval").glob("*.jsonl"))
         for text in _texts(path)
-        if _folded(text) in learned
+        if len(text.split()) > 1 and _folded(text) in learned  # one word ("menu") is everybody's
     ]
     assert seen == []
 

@@ -31,6 +31,7 @@ COSTS = {"offer": 2.0, "report": 1.15}
 COST_OF_DANGER = 6.0  # an offer that shows a strong flag or two
 COSTS_OF_A_QUARREL = {"report": 0.35}  # unpaid wages, a passport kept: a worker's question, where nothing else is told
 DOUBTED_AT_MOST = 0.5  # confidence in what is decided against the model's best label
+SMALL_TALK = 0.1  # the least probability of it in the model's opinion: nothing else tells small talk
 PROBING = 0.5  # from here on the model hears a cry even in what sounds like asking after others
 CERTAIN = 0.9  # the least confidence of what a certain rule says
 MOST_ANSWERS = 6  # that a reading names
@@ -200,7 +201,11 @@ class Interpreter:
         enough = self._emergencies.threshold(sight.plain, {*sight.flags, *sight.signs})
         if chances["emergency"] > enough and not self._is_no_cry(sight):
             return "emergency", self._decision.confidence(chances["emergency"])
-        others = FLAGGED if _is_a_childs_matter(found) or _tells_that_somebody_is_gone(found) else KINDS
+        others: tuple[str, ...] = (
+            FLAGGED if _is_a_childs_matter(found) or _tells_that_somebody_is_gone(found) else KINDS
+        )
+        if sum(p for name, p in sight.guess.labels.items() if kind_of(name) == "chat") < SMALL_TALK:
+            others = tuple(kind for kind in others if kind != "chat")
         kind = self._costliest_to_miss({kind: chances[kind] for kind in others if kind != "emergency"}, sight.flags)
         labels = sight.guess.labels
         label, share = self._decision.best_within(kind, labels)
