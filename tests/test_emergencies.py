@@ -255,6 +255,11 @@ def test_s_21_where_somebody_is_is_no_cry(sentence: str, reader: App) -> None:
     assert reader.interpreter.read(sentence).kind != "emergency"
 
 
+def test_a_long_message_about_a_place_is_read_at_once(reader: App) -> None:
+    """Words of a place, over and over, then one that is none: nothing is tried in every combination."""
+    assert reader.interpreter.read("em o nghe an " + "nha o que " * 400 + "het").language == "vi"
+
+
 @pytest.mark.parametrize("sentence", ["cuu em o nghe an", "em bi nhot o dai loan", "em o kk park khong ra duoc"])
 def test_s_26_a_cry_with_a_place_is_one(sentence: str, reader: App) -> None:
     assert reader.interpreter.read(sentence).kind == "emergency"
