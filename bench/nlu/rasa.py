@@ -25,7 +25,6 @@ from bot.understanding.nlu_data import Example
 
 ENVIRONMENT = ROOT / ".venv-rasa"
 CLASSIFIER = "LogisticRegressionClassifier"
-OUR_FEATURIZER = ".TfidfFeaturizer"
 START_SECONDS = 300
 MODEL = "bench"
 
@@ -82,18 +81,12 @@ def _pipeline(diet_epochs: int | None) -> dict[str, Any]:
     config = yaml.safe_load((ROOT / "config.yml").read_text(encoding="utf-8"))
     pipeline: list[dict[str, Any]] = config["pipeline"]
     if diet_epochs:
-        pipeline = [_for_diet(component, diet_epochs) for component in pipeline]
+        pipeline = [_diet(diet_epochs) if part["name"] == CLASSIFIER else part for part in pipeline]
     return {**{key: config[key] for key in ("recipe", "assistant_id", "language")}, "pipeline": pipeline}
 
 
-def _for_diet(component: dict[str, Any], epochs: int) -> dict[str, Any]:
-    """DIET wants features of every word; ours are of the whole message, so Rasa's own take their place, of the same words and letters."""
-    if component["name"] == CLASSIFIER:
-        return {"name": "DIETClassifier", "epochs": epochs, "entity_recognition": False, "random_seed": 7}
-    if component["name"].endswith(OUR_FEATURIZER):
-        rest = {key: value for key, value in component.items() if key != "weight"}
-        return rest | {"name": "CountVectorsFeaturizer"}
-    return component
+def _diet(epochs: int) -> dict[str, Any]:
+    return {"name": "DIETClassifier", "epochs": epochs, "entity_recognition": False, "random_seed": 7}
 
 
 def _train(folder: Path) -> Path:
