@@ -1,4 +1,4 @@
-"""Rasa as the second backend: its word on the intent, ours on everything else, and ours alone wherever it does not answer.
+"""Rasa as the second backend: its word on the intent beside ours, ours on everything else, and ours alone wherever it does not answer.
 
 This file and the two that it uses are the only ones of the understanding that know a clock or a network.
 """
@@ -23,6 +23,7 @@ from bot.understanding.rasa_server import RasaServer
 FRESH = 10.0  # seconds for which the model's name is believed
 GRACE = 0.2  # seconds beyond the server's time, where our own machine is slow to tell that it is over
 FAREWELL = 2.0
+RASAS_SHARE = 0.5  # of the vote on intents: each of the two reads what the other stumbles over (docs/decisions/0016-rasa.md)
 _SHORTCUT = re.compile(
     r"\A[\s/]+"
 )  # Rasa takes "/offer" for the intent itself, and writes other such texts into its log
@@ -165,7 +166,7 @@ class _Line:
 
 
 def opinion(named: Mapping[str, float], ours: Classification, model: str) -> Classification:
-    """Rasa's word on the intents, ours within them: which small talk, which answer of a topic, which risk.
+    """Rasa's word and ours on the intents, half and half; ours within them: which small talk, which answer of a topic, which risk.
 
     What a ranking that was cut leaves over goes to the intents that it does not name, in our own proportions.
     """
@@ -177,7 +178,7 @@ def opinion(named: Mapping[str, float], ours: Classification, model: str) -> Cla
     likely = {**named, **{base: rest * share for base, share in _shares(unnamed).items()}}
     whole = sum(likely.values())
     labels = {
-        label: likely[base] / whole * share
+        label: RASAS_SHARE * likely[base] / whole * share + (1 - RASAS_SHARE) * ours.labels[label]
         for base, within in of_base.items()
         for label, share in _shares(within).items()
     }
