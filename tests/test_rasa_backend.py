@@ -4,6 +4,7 @@ import asyncio
 import copy
 import json
 import logging
+import multiprocessing
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ CRY = "cuu em voi, em bi nhot o campuchia"
 LONG, SHORT = 10.0, 0.15  # seconds: for what should come, and for what should not
 PATIENCE = 20.0
 FAULTS: list[str | int] = [401, 409, 500, 503, "half", "hang", "drip", "drip_body", "close", "garbage", "huge"]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="copies of a process are made on Linux only")
 FIRST, SECOND = "rasa first@0123456789ab", "rasa second@fedcba987654"
 
 
@@ -454,19 +457,52 @@ def test_many_threads_get_each_their_own_answer(bench: Bench) -> None:
     assert len(set(bench.fake.texts)) == 80
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="copies of a process are made on Linux only")
-def test_a_reading_process_has_its_own_connections(bench: Bench) -> None:
+copied: list[Interpreter] = []  # what a copy of this process finds here
+
+
+def read_in_copy(text: str) -> str:
+    return copied[-1].read(text).read_by
+
+
+@linux
+def test_a_copy_of_a_process_has_its_own_connections(bench: Bench) -> None:
     """Copied from one that has used its own already."""
-    interpreter = bench.with_patience(LONG)
-    assert interpreter.read(QUESTION).backend == "rasa"
+    copied.append(bench.with_patience(LONG))
+    assert read_in_copy(QUESTION) == FIRST
     before = bench.fake.connections
-    readers = Readers(interpreter, 1)
-    try:
-        assert [readers.read(QUESTION).read_by for _ in range(3)] == [FIRST] * 3
-        assert interpreter.read(QUESTION).backend == "rasa"
-    finally:
-        readers.close()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        assert [pool.submit(read_in_copy, QUESTION).result() for _ in range(3)] == [FIRST] * 3
+        assert read_in_copy(QUESTION) == FIRST
     assert bench.fake.connections > before
+
+
+@pytest.fixture
+def readers(bench: Bench) -> Iterator[Readers]:
+    """One process that reads, and a Rasa that this one waits for."""
+    built = Readers(bench.with_patience(LONG), 1)
+    yield built
+    built.close()
+
+
+@linux
+def test_a_reading_process_leaves_the_asking_to_its_parent(bench: Bench, readers: Readers) -> None:
+    """One breaker, one warning and one set of connections, however many processes read."""
+    assert readers.read(QUESTION).read_by == FIRST
+    assert bench.rasa._line.model == FIRST.removeprefix("rasa ")
+    assert bench.fake.texts == [QUESTION]
+
+
+@linux
+def test_s_26_a_cry_for_help_does_not_queue_behind_a_message_that_waits(bench: Bench, readers: Readers) -> None:
+    """Nor does the reading process: while others wait for a Rasa that hangs, it reads on."""
+    bench.fake.fault = "hang"
+    waiting = threading.Thread(target=readers.read, args=(QUESTION,))
+    waiting.start()
+    until(lambda: bool(bench.fake.asked))
+    assert readers.read(CRY).kind == "emergency"
+    assert waiting.is_alive()
+    bench.fake.stopping.set()
+    waiting.join()
 
 
 def test_it_is_looked_for_before_anybody_writes(reader: App, caplog: pytest.LogCaptureFixture) -> None:

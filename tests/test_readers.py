@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import App
+from bot.understanding.interpreter import Begun
 from bot.understanding.readers import Readers
 from bot.understanding.reading import Understanding
 from tests.conftest import ROOT
@@ -29,7 +30,13 @@ class Slow:
     """Tells which process it runs in."""
 
     def read(self, text: str) -> Understanding:
-        return Understanding("vi", str(os.getpid()), plain=text)
+        return self.complete(self.begin(text))
+
+    def begin(self, text: str) -> Begun:
+        return Begun(Understanding("vi", str(os.getpid()), plain=text), None)
+
+    def complete(self, begun: Begun) -> Understanding:
+        return begun.reading
 
     def wake(self) -> None:
         pass
@@ -41,10 +48,10 @@ class Hangs(Slow):
     def __init__(self, home: int) -> None:
         self.home = home
 
-    def read(self, text: str) -> Understanding:
+    def begin(self, text: str) -> Begun:
         if text and os.getpid() != self.home:
             time.sleep(3600)
-        return super().read(text)
+        return super().begin(text)
 
 
 @pytest.fixture

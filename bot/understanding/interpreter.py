@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bot.content import Library
 from bot.letters import compose, fold
@@ -59,6 +60,13 @@ class Sight:
     signs: Mapping[str, Words]
 
 
+class Begun(NamedTuple):
+    """A message as our own model reads it; `open`, where another backend is to be asked about it as well."""
+
+    reading: Understanding
+    open: Sight | None
+
+
 class Interpreter:
     """Built once; `read` may be called from many threads."""
 
@@ -89,11 +97,23 @@ class Interpreter:
 
     def read(self, text: str) -> Understanding:
         """Everything that one message says. `text` is cut to the longest that is read."""
+        return self.complete(self.begin(text))
+
+    def begin(self, text: str) -> Begun:
+        """What computes and never waits: it may be done elsewhere, one message after another."""
         sight = self._look(text)
+        reading = self._reading(sight)
+        return Begun(reading, sight if self._second and self._is_open(sight, reading.kind) else None)
+
+    def complete(self, begun: Begun) -> Understanding:
+        """What may wait for the other backend: to be done where no other message queues behind it."""
+        if begun.open is None or self._second is None:
+            return begun.reading
+        second = self._second.ask(begun.open.text, begun.open.guess)
+        return self._reading(replace(begun.open, guess=second)) if second else begun.reading
+
+    def _reading(self, sight: Sight) -> Understanding:
         label, confidence = self._decide(sight)
-        if second := self._second_opinion(sight, label):
-            sight = replace(sight, guess=second)
-            label, confidence = self._decide(sight)
         kind = kind_of(label)
         if kind != "emergency" and not self._knows_a_word_of(sight.plain):
             confidence = 0.0
@@ -139,13 +159,9 @@ class Interpreter:
         if self._second:
             self._second.look()
 
-    def _second_opinion(self, sight: Sight, label: str) -> Classification | None:
-        """The other backend's word. A cry for help does not wait for it, and where there are no words it has nothing to go by."""
-        if self._second is None or label == "emergency":
-            return None
-        if not (_has_letters(sight.plain) and self._knows_a_word_of(sight.plain)):
-            return None
-        return self._second.ask(sight.text, sight.guess)
+    def _is_open(self, sight: Sight, kind: str) -> bool:
+        """Whether the other backend has a say. A cry for help does not wait for it, and where there are no words it has nothing to go by."""
+        return kind != "emergency" and _has_letters(sight.plain) and self._knows_a_word_of(sight.plain)
 
     def _knows_a_word_of(self, plain: PlainText) -> bool:
         """Whether there is anything to go by: a word of the training sentences, another script, or an emoji."""

@@ -8,9 +8,12 @@ import sys
 import warnings
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bot.understanding.reading import Understanding
+
+if TYPE_CHECKING:
+    from bot.understanding.interpreter import Begun
 
 PATIENCE = 10.0  # seconds that a reading may take; then it is read here
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -24,13 +27,19 @@ class Reads(Protocol):
     def wake(self) -> None: ...
 
 
+class ReadsInSteps(Reads, Protocol):
+    def begin(self, text: str) -> "Begun": ...
+
+    def complete(self, begun: "Begun") -> Understanding: ...
+
+
 class Readers:
     """Reads as `interpreter` does. To be made before the process has threads or connections: the others are copies of it.
 
-    Where one is killed, messages are read in this process from then on.
+    They only compute; another backend is waited for here, where nobody's cry for help queues behind it. Where one is killed, messages are read in this process from then on.
     """
 
-    def __init__(self, interpreter: Reads, processes: int) -> None:
+    def __init__(self, interpreter: ReadsInSteps, processes: int) -> None:
         self._here = interpreter
         self._there: Executor | None = None
         if processes and sys.platform == "linux":
@@ -39,19 +48,21 @@ class Readers:
             )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # about threads; NumPy's stand the copying
-                self._there.submit(_read, "").result()  # they are made now, not at the first message
-        else:
-            interpreter.wake()
+                self._there.submit(_begin, "").result()  # they are made now, not at the first message
+        interpreter.wake()  # after they are copied: it may begin a thread
 
     def read(self, text: str) -> Understanding:
+        return self._here.complete(self._begun(text))
+
+    def _begun(self, text: str) -> "Begun":
         there = self._there
         if there:
             try:
-                return there.submit(_read, text).result(PATIENCE)
+                return there.submit(_begin, text).result(PATIENCE)
             except (BrokenProcessPool, CancelledError, RuntimeError, TimeoutError) as error:
                 log.error("a reading process is lost (%s): messages are read in this one", type(error).__name__)
                 self.close()
-        return self._here.read(text)
+        return self._here.begin(text)
 
     def close(self) -> None:
         """Ends the other processes, hung ones too: Python would wait for them for ever."""
@@ -62,16 +73,15 @@ class Readers:
             there.shutdown(wait=False, cancel_futures=True)
 
 
-_interpreter: Reads
+_interpreter: ReadsInSteps
 
 
-def _become_reader(interpreter: Reads) -> None:
+def _become_reader(interpreter: ReadsInSteps) -> None:
     global _interpreter
     _interpreter = interpreter
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends us
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-    interpreter.wake()
 
 
-def _read(text: str) -> Understanding:
-    return _interpreter.read(text)
+def _begin(text: str) -> "Begun":
+    return _interpreter.begin(text)
