@@ -29,11 +29,12 @@ from bot.cli import main
 from bot.config import load_config
 from bot.conversation.events import CaseRequested
 from bot.errors import ConfigError, RasaError
+from bot.service import THREADS
 from bot.store import database as store
 from bot.store import tables
 from bot.store.crypto import create_keyring
 from bot.testing import START
-from bot.understanding.breaker import IN_A_ROW, LONGEST, SHORTEST, Breaker
+from bot.understanding.breaker import ALLOWED, AT_ONCE, GROWS, IN_A_ROW, LONGEST, QUICK, SHORTEST, Allowance, Breaker
 from bot.understanding.classifier import Classification
 from bot.understanding.interpreter import Interpreter
 from bot.understanding.rasa import FRESH, Rasa, base_of, opinion
@@ -363,6 +364,42 @@ def test_it_is_left_alone_for_longer_each_time() -> None:
     assert pause() == SHORTEST
 
 
+def test_a_slow_server_keeps_people_waiting_for_a_while_only(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers well, so nothing is wrong with it; but fifty who write at once, one behind the other, have their answers in 2.5 s."""
+    answer = bench.fake.parsed
+
+    def slowly(text: str) -> dict[str, Any]:
+        bench.clock.now += 0.6
+        return answer(text)
+
+    monkeypatch.setattr(bench.fake, "parsed", slowly)
+    interpreter, begun = bench.with_patience(LONG), bench.clock.now
+    found = [interpreter.read(QUESTION).backend for _ in range(50)]
+    assert found == ["rasa"] * 2 + ["embedded"] * 48
+    assert bench.clock.now - begun < 2.5
+    bench.clock.now += LONGEST
+    assert [interpreter.read(QUESTION).backend for _ in range(3)] == ["rasa", "rasa", "embedded"]
+    (warning,) = told(caplog)
+    assert "is slow" in warning
+
+
+def test_a_quick_server_may_always_be_asked() -> None:
+    """Nothing adds up where nobody waits; and where somebody did, it is forgotten after a while."""
+    clock = Clock()
+    allowance = Allowance(clock)
+    for _ in range(1000):
+        assert allowance.take()
+        assert not allowance.give_back(QUICK)
+    assert allowance.take()
+    assert allowance.give_back(100.0)
+    assert not allowance.take()
+    clock.now += 2 * ALLOWED / GROWS
+    assert allowance.take()
+    assert not allowance.give_back(100.0)
+
+
 def test_it_warns_once_and_tells_once_that_it_is_over(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """However many messages come in between; and those messages do not reach the server."""
     interpreter = bench.with_patience(LONG)
@@ -446,15 +483,33 @@ def test_many_threads_get_each_their_own_answer(bench: Bench) -> None:
     found: list[str] = []
 
     def reads(name: str) -> None:
-        found.extend(interpreter.read(f"{QUESTION} {name} {number}").backend for number in range(10))
+        found.extend(interpreter.read(f"{QUESTION} {name} {number}").backend for number in range(25))
 
-    threads = [threading.Thread(target=reads, args=(f"nguoi {number}",)) for number in range(8)]
+    threads = [threading.Thread(target=reads, args=(f"nguoi {number}",)) for number in range(AT_ONCE)]
     for one in threads:
         one.start()
     for one in threads:
         one.join()
-    assert found == ["rasa"] * 80
-    assert len(set(bench.fake.texts)) == 80
+    assert found == ["rasa"] * 25 * AT_ONCE
+    assert len(set(bench.fake.texts)) == 25 * AT_ONCE
+
+
+def test_s_26_however_many_come_a_few_wait_for_a_server_that_hangs(bench: Bench) -> None:
+    """The turns of the channels are four at the same time: one of them is always there for a cry for help."""
+    assert AT_ONCE < THREADS
+    interpreter = bench.with_patience(LONG)
+    bench.fake.fault, bench.fake.ill_status = "hang", False
+    waiting = [threading.Thread(target=interpreter.read, args=(f"{QUESTION} {number}",)) for number in range(AT_ONCE)]
+    for one in waiting:
+        one.start()
+    until(lambda: len(bench.fake.texts) == AT_ONCE)
+    assert {interpreter.read(QUESTION).backend for _ in range(5)} == {"embedded"}
+    assert all(one.is_alive() for one in waiting)
+    bench.fake.fault = ""
+    bench.fake.stopping.set()
+    for one in waiting:
+        one.join()
+    assert interpreter.read(QUESTION).backend == "rasa"
 
 
 copied: list[Interpreter] = []  # what a copy of this process finds here

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from bot.errors import RasaError
-from bot.understanding.breaker import Breaker, Clock
+from bot.understanding.breaker import Allowance, Breaker, Clock
 from bot.understanding.classifier import Classification
 from bot.understanding.rasa_server import RasaServer
 
@@ -51,6 +51,20 @@ class Rasa:
         if not sent or not _is_sound(sent):
             return None
         line = self._line
+        if not line.allowance.take():
+            return None
+        begun, found = self._clock(), None
+        try:
+            found = self._told(line, sent, ours)
+        finally:
+            ran_out = line.allowance.give_back(self._clock() - begun)
+        if found and ran_out:
+            log.warning(
+                "Rasa at %s is slow. While that keeps people waiting, the embedded model reads alone.", self._url
+            )
+        return found
+
+    def _told(self, line: "_Line", text: str, ours: Classification) -> Classification | None:
         advice = line.breaker.advice()
         if advice == "look":
             line.begin(self._look(line))
@@ -58,7 +72,7 @@ class Rasa:
             return None
         known = {base_of(label) for label in ours.labels}
         try:
-            named, model = line.wait(self._asked(line, sent, known), self._seconds + GRACE)
+            named, model = line.wait(self._asked(line, text, known), self._seconds + GRACE)
         except RasaError as error:
             self._failed(line, error)
             return None
@@ -83,7 +97,7 @@ class Rasa:
     def _line(self) -> "_Line":
         process = os.getpid()
         return self._lines.get(process) or self._lines.setdefault(
-            process, _Line(RasaServer(self._url, self._token), Breaker(self._clock))
+            process, _Line(RasaServer(self._url, self._token), self._clock)
         )
 
     async def _asked(self, line: "_Line", text: str, known: set[str]) -> tuple[dict[str, float], str]:
@@ -124,8 +138,8 @@ class Rasa:
 class _Line:
     """What one process has of its own: connections in an event loop in a thread, begun when they are first needed."""
 
-    def __init__(self, server: RasaServer, breaker: Breaker) -> None:
-        self.server, self.breaker = server, breaker
+    def __init__(self, server: RasaServer, clock: Clock) -> None:
+        self.server, self.breaker, self.allowance = server, Breaker(clock), Allowance(clock)
         self.model, self.model_at = "", 0.0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
