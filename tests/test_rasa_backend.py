@@ -474,6 +474,24 @@ def test_a_model_that_was_swapped_is_named_after_ten_seconds(bench: Bench) -> No
     assert bench.fake.asked.count("GET /status") == 2
 
 
+def test_a_decision_names_its_model_though_another_message_fails_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure makes the name of the next one doubtful, not of this one."""
+    answer, found = bench.fake.parsed, []
+
+    def while_another_fails(text: str) -> dict[str, Any]:
+        monkeypatch.setattr(bench.fake, "parsed", lambda _: {})
+        assert interpreter.read(f"{QUESTION} 2").backend == "embedded"
+        found.append(bench.rasa._line.model)
+        return answer(text)
+
+    monkeypatch.setattr(bench.fake, "parsed", while_another_fails)
+    interpreter = bench.with_patience(LONG)
+    assert interpreter.read(QUESTION).read_by == FIRST
+    assert found == [""]
+
+
 # -- threads and processes ---------------------------------------------------------------------------------------------
 
 

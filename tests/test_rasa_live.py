@@ -55,7 +55,7 @@ def test_rasa_is_trained_served_asked_swapped_killed_and_started_again(
     port = free_port()
     url, clock = f"http://127.0.0.1:{port}", Clock()
     config = ["--config", str(with_rasa(tmp_path, url))]
-    patient = Rasa(url, TOKEN, PATIENT)
+    patient = Rasa(url, TOKEN, PATIENT, clock)  # which stands still: however slow it is, it is asked
     hasty = Rasa(url, TOKEN, sqlite_house.config.bot.nlu.rasa.timeout_seconds, clock)
     talk = _Talk(sqlite_house, hasty)
     try:

@@ -103,19 +103,22 @@ class Rasa:
     async def _asked(self, line: "_Line", text: str, known: set[str]) -> tuple[dict[str, float], str]:
         """The intents, and the model whose they are: a name that may be old is asked for first. Both in the time of one."""
         begun = time.monotonic()
-        await self._know_model(line)
+        model = await self._model(line)
         left = max(self._seconds - (time.monotonic() - begun), 0.0)
-        return await line.server.parse(text, known, left), line.model
+        return await line.server.parse(text, known, left), model
 
-    async def _know_model(self, line: "_Line") -> None:
-        if not line.model or self._clock() - line.model_at > FRESH:
-            line.model = (await line.server.status(self._seconds)).model
-            line.model_at = self._clock()
+    async def _model(self, line: "_Line") -> str:
+        """Kept by whoever asks: meanwhile another message, which fails, may make the line forget it."""
+        model = line.model
+        if not model or self._clock() - line.model_at > FRESH:
+            model = (await line.server.status(self._seconds)).model
+            line.model, line.model_at = model, self._clock()
+        return model
 
     async def _look(self, line: "_Line") -> None:
         line.model = ""
         try:
-            await self._know_model(line)
+            await self._model(line)
         except RasaError:
             line.breaker.looked(well=False)
         else:
@@ -123,7 +126,7 @@ class Rasa:
 
     async def _first_look(self, line: "_Line") -> None:
         try:
-            await self._know_model(line)
+            await self._model(line)
         except RasaError as error:
             self._failed(line, error)
 
