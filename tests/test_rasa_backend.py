@@ -478,7 +478,8 @@ def test_a_decision_names_its_model_though_another_message_fails_meanwhile(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The failure makes the name of the next one doubtful, not of this one."""
-    answer, found = bench.fake.parsed, []
+    answer = bench.fake.parsed
+    found: list[str] = []
 
     def while_another_fails(text: str) -> dict[str, Any]:
         monkeypatch.setattr(bench.fake, "parsed", lambda _: {})
@@ -490,6 +491,30 @@ def test_a_decision_names_its_model_though_another_message_fails_meanwhile(
     interpreter = bench.with_patience(LONG)
     assert interpreter.read(QUESTION).read_by == FIRST
     assert found == [""]
+
+
+@pytest.mark.parametrize(
+    ("means", "error"), [("asyncio.new_event_loop", OSError(24, "")), ("threading.Thread.start", RuntimeError())]
+)
+def test_a_process_that_has_no_means_to_ask_reads_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, means: str, error: Exception
+) -> None:
+    """No open file, or no thread, is to be had: nobody's message is lost by it, and it is asked when there is."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    interpreter = bench.with_patience(LONG)
+    with monkeypatch.context() as poor:
+        poor.setattr(means, refuse)
+        interpreter.wake()
+        for _ in range(IN_A_ROW + 1):
+            assert interpreter.read(QUESTION).backend == "embedded"
+            bench.clock.now += LONGEST
+    bench.clock.now += LONGEST
+    assert interpreter.read(QUESTION).backend == "embedded"
+    bench.until_trial()
+    assert interpreter.read(QUESTION).backend == "rasa"
 
 
 # -- threads and processes ---------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Coroutine, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -67,7 +67,7 @@ class Rasa:
     def _told(self, line: "_Line", text: str, ours: Classification) -> Classification | None:
         advice = line.breaker.advice()
         if advice == "look":
-            line.begin(self._look(line))
+            self._begin_look(line)
         if advice != "ask":
             return None
         known = {base_of(label) for label in ours.labels}
@@ -82,7 +82,11 @@ class Rasa:
 
     def look(self) -> None:
         """Looks in the background whether it is there, so that its absence is told before somebody writes."""
-        self._line.begin(self._first_look(self._line))
+        line = self._line
+        try:
+            line.begin(self._first_look(line))
+        except RasaError as error:
+            self._failed(line, error)
 
     def close(self) -> None:
         if line := self._lines.pop(os.getpid(), None):
@@ -114,6 +118,12 @@ class Rasa:
             model = (await line.server.status(self._seconds)).model
             line.model, line.model_at = model, self._clock()
         return model
+
+    def _begin_look(self, line: "_Line") -> None:
+        try:
+            line.begin(self._look(line))
+        except RasaError:
+            line.breaker.looked(well=False)
 
     async def _look(self, line: "_Line") -> None:
         line.model = ""
@@ -149,7 +159,7 @@ class _Line:
         self._thread: threading.Thread | None = None
 
     def wait(self, call: Coroutine[Any, Any, Result], seconds: float) -> Result:
-        answer = asyncio.run_coroutine_threadsafe(call, self._running())
+        answer = self.begin(call)
         try:
             return answer.result(seconds)
         except TimeoutError:
@@ -158,8 +168,12 @@ class _Line:
         except (CancelledError, RuntimeError):
             raise RasaError("this process is about to end") from None
 
-    def begin(self, call: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(call, self._running())
+    def begin(self, call: Coroutine[Any, Any, Result]) -> Future[Result]:
+        try:
+            return asyncio.run_coroutine_threadsafe(call, self._running())
+        except (OSError, RuntimeError):  # no open file or thread is to be had, or the loop has just been closed
+            call.close()
+            raise RasaError("this process has no means left to ask it") from None
 
     def close(self) -> None:
         atexit.unregister(self.close)
@@ -175,9 +189,14 @@ class _Line:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="rasa", daemon=True)
-                self._thread.start()
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=loop.run_forever, name="rasa", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    loop.close()
+                    raise
+                self._loop, self._thread = loop, thread
                 atexit.register(self.close)
             return self._loop
 
