@@ -292,8 +292,13 @@ def test_both_containers_are_locked_up(compose_file: dict[str, Any]) -> None:
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
         assert service["healthcheck"]["test"][0] == "CMD"
-        assert service["env_file"] == ["rasa.env"]
         assert {volume.split(":")[0] for volume in service["volumes"]} <= set(compose_file["volumes"])
+
+
+def test_rasas_container_knows_its_token_and_no_other_secret(compose_file: dict[str, Any]) -> None:
+    """The bot's tokens and passwords are in a file of their own."""
+    files = {name: service["env_file"] for name, service in compose_file["services"].items()}
+    assert files == {"banduong": ["rasa.env", "banduong.env"], "rasa": ["rasa.env"]}
 
 
 def test_the_images_are_made_of_what_is_there(compose_file: dict[str, Any]) -> None:
