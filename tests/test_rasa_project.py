@@ -209,6 +209,19 @@ def test_the_export_is_left_alone_when_nothing_would_change(project: Path) -> No
     assert "no" not in {row.text for row in read_examples(project / "rasa" / "data")}
 
 
+@pytest.mark.parametrize("name", ["data/folded.yml", "config.yml", "bot/letters.py"])
+def test_an_export_of_which_something_is_gone_is_made_anew(project: Path, name: str) -> None:
+    """Deleted or edited there: Rasa would learn from less, or not at all."""
+    _export(project)
+    whole = (project / "rasa" / name).read_bytes()
+    (project / "rasa" / name).write_text("edited")
+    assert _export(project).changed
+    (project / "rasa" / name).unlink()
+    assert _export(project).changed
+    assert (project / "rasa" / name).read_bytes() == whole
+    assert not _export(project).changed
+
+
 def test_the_export_writes_over_nothing_of_others(project: Path) -> None:
     """A folder that was not made by the command is refused; models that were trained in one that was are kept."""
     (project / "rasa").mkdir()

@@ -103,7 +103,7 @@ def _pipeline(config: Path) -> bytes:
 def _write(files: Mapping[str, bytes], folder: Path) -> bool:
     digest = hashlib.sha256(b"".join(b"%b\0%b\0" % (name.encode(), content) for name, content in files.items()))
     mark = folder / FINGERPRINT
-    if mark.exists() and mark.read_text(encoding="utf-8") == digest.hexdigest():
+    if mark.exists() and mark.read_text(encoding="utf-8") == digest.hexdigest() and _is_whole(files, folder):
         return False
     if folder.exists() and any(folder.iterdir()) and not mark.exists():
         raise UsageError(f"{folder} holds something else: name a folder that is empty or not there yet.")
@@ -115,3 +115,8 @@ def _write(files: Mapping[str, bytes], folder: Path) -> bool:
         (folder / name).write_bytes(content)
     mark.write_text(digest.hexdigest(), encoding="utf-8")
     return True
+
+
+def _is_whole(files: Mapping[str, bytes], folder: Path) -> bool:
+    """Whether nothing was deleted or edited there since."""
+    return all((path := folder / name).is_file() and path.read_bytes() == content for name, content in files.items())
