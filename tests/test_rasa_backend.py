@@ -47,6 +47,8 @@ from tests.fakes.rasa import TOKEN, FakeRasa, rasa
 from tests.hotline_line import REPORT
 
 QUESTION = "lam sao tra giay phep cong ty?"
+TORN = "cong ty co giay to gi"  # a question after its licence, or after the contract
+OFFER = "di thai ban ve so luong 20tr/thang ho bao ve may bay co nen di k"
 CRY = "cuu em voi, em bi nhot o campuchia"
 LONG, SHORT = 10.0, 0.15  # seconds: for what should come, and for what should not
 PATIENCE = 20.0
@@ -121,20 +123,28 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_rasa_tells_the_topic_and_ours_the_answer(bench: Bench) -> None:
-    """The topic is the one that Rasa finds likeliest; the answer is ours within it; the model is named."""
-    bench.fake.ranking = [("contract", 0.8), ("verify_agency", 0.2)]
-    reading = bench.with_patience(LONG).read(QUESTION)
+    """Where ours is torn, the topic is the one that Rasa finds likeliest; the answer is ours within it; the model is named."""
+    bench.fake.ranking = [("contract", 1.0)]
+    reading = bench.with_patience(LONG).read(TORN)
     assert (reading.kind, reading.topic) == ("question", "contract")
     assert reading.candidates[0][0].startswith("contract/")
     assert reading.read_by == FIRST
-    assert bench.fake.texts == [QUESTION]
+    assert bench.fake.texts == [TORN]
+
+
+def test_rasas_word_counts_half(bench: Bench) -> None:
+    """It does not outvote ours where ours is surer; and where it puts everything into one drawer, dangerous offers are warned of still."""
+    reads = bench.with_patience(LONG).read
+    bench.fake.ranking = [("contract", 0.8), ("verify_agency", 0.2)]
+    assert (reads(QUESTION).topic, reads(QUESTION).backend) == ("verify_agency", "rasa")
+    bench.fake.ranking = [("out_of_scope", 1.0)]
+    assert (reads(OFFER).kind, reads(OFFER).backend) == ("offer", "rasa")
 
 
 def test_every_other_word_is_ours(bench: Bench) -> None:
     """Flags, figures and language are read as ever."""
-    offer = "di thai ban ve so luong 20tr/thang ho bao ve may bay co nen di k"
     bench.fake.ranking = [("offer", 0.97), ("fees_deposit", 0.03)]
-    ours, both = bench.house.interpreter.read(offer), bench.with_patience(LONG).read(offer)
+    ours, both = bench.house.interpreter.read(OFFER), bench.with_patience(LONG).read(OFFER)
     assert both.backend == "rasa"
     assert ours.backend == "embedded"
     assert (both.kind, both.flags, both.signs, both.entities) == ("offer", ours.flags, ours.signs, ours.entities)

@@ -70,7 +70,7 @@ class RasaServer:
             async with asyncio.timeout(seconds):
                 status, content = await self._answer(method, path, body)
         except TimeoutError:
-            raise RasaError(f"it does not answer within {seconds:g} seconds") from None
+            raise RasaError(f"it does not answer within {round(seconds, 1):g} seconds") from None
         except RasaError:
             raise
         except aiohttp.ClientConnectorError:
