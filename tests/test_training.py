@@ -95,6 +95,21 @@ def test_the_tiny_model_has_learned_something(model: Path, nlu: Path) -> None:
     assert loaded.tagger.read(plain)["unrealistic_pay"].margin > loaded.tagger.read(plain)["no_skills_needed"].margin
 
 
+def test_two_intents_and_one_flag_are_enough(nlu: Path, tmp_path: Path) -> None:
+    """scikit-learn keeps one row for two classes; ours has one for each."""
+    others = [text for text in INTENTS["offer/high"] if "no_skills" not in text]
+    offers = (*others, *(f"rủ đi {place} [lương 25 triệu](unrealistic_pay)" for place in ("Lào", "Miến", "Cam")))
+    _write(nlu / "data" / "tiny.yml", {"offer/high": offers, "report": INTENTS["report"]})
+    model = load_or_train(nlu, tmp_path / "two", _silent)
+    spelling = Normaliser.from_file(nlu / "teencode.yml")
+    offer, report = (spelling.plain(text) for text in ("đi Lào lương 20 triệu", "em gái tôi mất liên lạc"))
+    for plain, label in ((offer, "offer"), (report, "report")):
+        labels = next(model.classify(plain)).labels
+        assert max(labels, key=lambda name: labels[name]) == label
+    margins = [model.tagger.read(plain)["unrealistic_pay"].margin for plain in (offer, report)]
+    assert margins[0] > 0 > margins[1]
+
+
 @pytest.mark.parametrize("changed", ["data/tiny.yml", "data/more.yml", "teencode.yml"])
 def test_changed_data_are_learned_anew(changed: str, nlu: Path, model: Path) -> None:
     """A sentence more, a file more or another short form makes another model."""

@@ -23,12 +23,8 @@ from bot.understanding.rasa_server import RasaServer
 FRESH = 10.0  # seconds for which the model's name is believed
 GRACE = 0.2  # seconds beyond the server's time, where our own machine is slow to tell that it is over
 FAREWELL = 2.0
-RASAS_SHARE = (
-    0.5  # of the vote on intents: each of the two reads what the other stumbles over (docs/decisions/0016-rasa.md)
-)
-_SHORTCUT = re.compile(
-    r"\A[\s/]+"
-)  # Rasa takes "/offer" for the intent itself, and writes other such texts into its log
+RASAS_SHARE = 0.5  # of the vote on intents: docs/decisions/0016-rasa.md
+_SHORTCUT = re.compile(r"\A[\s/]+")  # Rasa takes "/offer" for the intent, and writes other such texts into its log
 
 Result = TypeVar("Result")
 

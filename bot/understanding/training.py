@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bot.errors import ModelError, NluDataError
 from bot.letters import fold
@@ -23,6 +24,7 @@ from bot.understanding.tagger import BITS, NOTHING, FlagTagger, hashed
 
 if TYPE_CHECKING:  # the learners are imported when something is learned: reading a model needs none of them
     from scipy.sparse import csr_matrix
+    from sklearn.svm import LinearSVC
 
 LABEL_C = 0.15  # inverse regularisation of the two models, chosen on held-out personas
 ANSWER_C = 0.2
@@ -152,8 +154,8 @@ def _fit_tagger(examples: Sequence[Example], normaliser: Normaliser) -> FlagTagg
     from sklearn.svm import LinearSVC
 
     machine = LinearSVC(C=TAGGER_C, tol=TOLERANCE, random_state=0).fit(_token_rows(plain), marks)
-    weights = np.ascontiguousarray(machine.coef_.T.astype(np.float16))
-    return FlagTagger(tuple(str(name) for name in machine.classes_), weights, machine.intercept_.astype(np.float32))
+    classes, weights, intercepts = _of_each_class(machine)
+    return FlagTagger(classes, weights, intercepts)
 
 
 def _flag_at(example: Example, token: Token) -> str:
@@ -163,12 +165,16 @@ def _flag_at(example: Example, token: Token) -> str:
 def _fit(matrix: "csr_matrix", targets: list[str], strength: float) -> LinearModel:
     from sklearn.svm import LinearSVC
 
-    machine = LinearSVC(C=strength, tol=TOLERANCE, random_state=0).fit(matrix, targets)
-    return LinearModel(
-        classes=tuple(str(name) for name in machine.classes_),
-        weights=np.ascontiguousarray(machine.coef_.T.astype(np.float16)),
-        intercepts=machine.intercept_.astype(np.float32),
-    )
+    return LinearModel(*_of_each_class(LinearSVC(C=strength, tol=TOLERANCE, random_state=0).fit(matrix, targets)))
+
+
+def _of_each_class(machine: "LinearSVC") -> tuple[tuple[str, ...], NDArray[np.float16], NDArray[np.float32]]:
+    """Classes, weights (features x classes) and intercepts. Of two classes scikit-learn keeps the second's alone."""
+    weights, intercepts = machine.coef_, machine.intercept_
+    if len(machine.classes_) == 2:
+        weights, intercepts = np.vstack([-weights, weights]), np.concatenate([-intercepts, intercepts])
+    classes = tuple(str(name) for name in machine.classes_)
+    return classes, np.ascontiguousarray(weights.T.astype(np.float16)), intercepts.astype(np.float32)
 
 
 def _refuse_thin_intents(examples: Sequence[Example], fewest: int) -> None:
