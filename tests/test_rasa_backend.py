@@ -132,7 +132,7 @@ def test_rasa_tells_the_topic_and_ours_the_answer(bench: Bench) -> None:
     assert bench.fake.texts == [TORN]
 
 
-def test_rasas_word_counts_half(bench: Bench) -> None:
+def test_rasas_word_counts_two_fifths(bench: Bench) -> None:
     """It does not outvote ours where ours is surer; and where it puts everything into one drawer, dangerous offers are warned of still."""
     reads = bench.with_patience(LONG).read
     bench.fake.ranking = [("contract", 0.8), ("verify_agency", 0.2)]
@@ -195,9 +195,10 @@ def test_a_ranking_that_is_cut_is_filled_up_in_our_proportions() -> None:
     ours = Classification(labels, (("a/x", 0.3), ("a/y", 0.2), ("b/z", 0.16)), {"low": 0.1}, "embedded", "m")
     made = opinion({"chat": 0.4, "b": 0.4}, ours, "model")
     rasas = {"emergency": 0.025, "offer": 0.05, "chat/greet": 0.3, "chat/thanks": 0.1, "a": 0.125, "b": 0.4}
-    assert made.labels == pytest.approx({label: (p + labels[label]) / 2 for label, p in rasas.items()})
+    mixed = {label: 0.4 * p + 0.6 * labels[label] for label, p in rasas.items()}
+    assert made.labels == pytest.approx(mixed)
     assert [name for name, _ in made.answers] == ["b/z", "a/x", "a/y"]
-    assert dict(made.answers) == pytest.approx({"b/z": 0.28, "a/x": 0.1875, "a/y": 0.125})
+    assert dict(made.answers) == pytest.approx({"b/z": mixed["b"], "a/x": 0.6 * mixed["a"], "a/y": 0.4 * mixed["a"]})
     assert (made.risks, made.backend, made.model) == (ours.risks, "rasa", "model")
 
 

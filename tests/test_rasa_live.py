@@ -40,7 +40,7 @@ A_PART = 40  # sentences of each intent: learned in half a minute
 PATIENCE = 300.0  # seconds for a loaded machine to train, or to start
 PATIENT = 20.0  # for a reading that is only counted
 BEARABLE = 2.5  # seconds for which a person may wait for an answer
-RIGHT = 0.85  # of the kinds, at least: Rasa has learned from a part of a part, and its word counts half
+RIGHT = 0.85  # of the kinds, at least: Rasa has learned from a part of a part, and its word is one of two
 QUESTION = "lam sao tra giay phep cong ty?"
 
 

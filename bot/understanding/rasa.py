@@ -23,7 +23,7 @@ from bot.understanding.rasa_server import RasaServer
 FRESH = 10.0  # seconds for which the model's name is believed
 GRACE = 0.2  # seconds beyond the server's time, where our own machine is slow to tell that it is over
 FAREWELL = 2.0
-RASAS_SHARE = 0.5  # of the vote on intents: docs/decisions/0016-rasa.md
+RASAS_SHARE = 0.4  # of the vote on intents: docs/decisions/0016-rasa.md
 _SHORTCUT = re.compile(r"\A[\s/]+")  # Rasa takes "/offer" for the intent, and writes other such texts into its log
 
 Result = TypeVar("Result")
@@ -200,7 +200,7 @@ class _Line:
 
 
 def opinion(named: Mapping[str, float], ours: Classification, model: str) -> Classification:
-    """Rasa's word and ours on the intents, half and half; ours within them: which small talk, which answer of a topic, which risk.
+    """Rasa's word and ours on the intents, mixed; ours within them: which small talk, which answer of a topic, which risk.
 
     What a ranking that was cut leaves over goes to the intents that it does not name, in our own proportions.
     """
