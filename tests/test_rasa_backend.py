@@ -47,7 +47,7 @@ from tests.fakes.rasa import TOKEN, FakeRasa, rasa
 from tests.hotline_line import REPORT
 
 QUESTION = "lam sao tra giay phep cong ty?"
-TORN = "cong ty co giay to gi"  # a question after its licence, or after the contract
+TORN = "hop dong cong ty co that khong"  # a question after its licence, or after the contract
 OFFER = "di thai ban ve so luong 20tr/thang ho bao ve may bay co nen di k"
 CRY = "cuu em voi, em bi nhot o campuchia"
 LONG, SHORT = 10.0, 0.15  # seconds: for what should come, and for what should not
