@@ -41,10 +41,10 @@ EXPLANATION = """
 - Rasa is fed the sentences as base intents without annotations, with the pipeline of `config.yml`; in DIET's pipeline its own classifier stands in.
   "5,000 of 41,666, 8 epochs" means that it learned from a stratified part, that often: its accuracy would be higher with all. Epochs are
   few because DIET learns slowly here: one over all our sentences with their copies would take twenty minutes.
-  Rasa's LogisticRegression of ours, learned from 26,800 sentences, is of the pipeline before that of today (words and letters with TF-IDF weights).
 - **folded copies**: with them, the embedded classifier reads a message folded and as written, as the bot does; without, as written alone.
 - **measured**: the day, and the machine's load when the part began: processes that wanted a core. Above the number of cores the machine was
   busy with other things, and seconds and milliseconds are upper bounds, not comparable between rows; accuracies do not depend on it.
+  A part that began right behind another still shows the load of that one: near 2 here. The machine of one day is not as quick as that of another.
 """
 
 
