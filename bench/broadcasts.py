@@ -7,7 +7,6 @@ whose memory is the figure. python -m bench.broadcasts [PEOPLE] measures this pa
 import datetime as dt
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, text, update
 
+from bench import processes
 from bot.app import App
 from bot.config import load_config
 from bot.delivery import outbox
@@ -114,7 +114,7 @@ def here(people: int) -> Rows:
         ("figures", [_timed(database, lambda c: progress.of(c, broadcasts.lock(c, keyring, draft.id), NOW))], "ms")
     )
     rows.append(("pause", [_timed(database, lambda c: broadcasts.pause(c, keyring, draft.id, staff_id, NOW))], "ms"))
-    rows.append(("memory meanwhile", [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024], "MB"))
+    rows.append(("memory meanwhile", [processes.most_resident()], "MB"))
     return rows
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
+from bench import processes
 from bot import contacts
 from bot.delivery import outbox
 from bot.delivery.render import Rendered
@@ -71,7 +72,7 @@ def _arrival(fake: TelegramFake, chat: int) -> float:
 def _throughput() -> Rows:
     with _workers(1, SENT, per_second=1000) as (fake, _, pids):
         speed = _speed(fake)
-        memory = _resident(pids[0])
+        memory = processes.resident_alone(pids[0])
     return [("sent by one worker, 20 ms peer", [speed], "/s"), ("memory of a worker", [memory], "MB")]
 
 
@@ -138,8 +139,3 @@ def _until(is_done: Callable[[], object], patience: float) -> None:
         if time.monotonic() > until:
             raise TimeoutError("the workers did not get on")
         time.sleep(0.002)
-
-
-def _resident(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024

@@ -31,5 +31,17 @@ def resident(pid: int) -> float:
 
 def resident_alone(pid: int) -> float:
     """MB of one process with all that it maps, also what others share; from /proc."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+    return _status(f"/proc/{pid}/status", "VmRSS:")
+
+
+def most_resident() -> float:
+    """MB that this process has held at most. On Linux its own: `getrusage` takes over what the parent held before the process began."""
+    try:
+        return _status("/proc/self/status", "VmHWM:")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _status(path: str, name: str) -> float:
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024

@@ -464,8 +464,10 @@ def test_a_pickle_in_the_engines_tables_is_not_opened(sqlite_url: str, tmp_path:
     assert not trap.exists()
 
 
-def test_dbos_is_loaded_only_by_an_engine_that_begins() -> None:
-    """A process that only sends or answers does without."""
-    look = "import sys, bot.app, bot.service, bot.cli, bot.jobs; print({'dbos', 'croniter'} & set(sys.modules))"
+def test_what_a_worker_does_without_is_loaded_only_where_it_is_used() -> None:
+    """DBOS by an engine that begins, numpy by a model: a process that only sends does without."""
+    look = (
+        "import sys, bot.app, bot.service, bot.cli, bot.jobs; print({'dbos', 'croniter', 'numpy'} & set(sys.modules))"
+    )
     said = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said == "set()\n"

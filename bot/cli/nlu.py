@@ -10,10 +10,10 @@ from bot.app import App
 from bot.cli.common import err, house_of, out
 from bot.unanswered import AT_LEAST, kept
 from bot.unanswered.anonymous import GONE
-from bot.unanswered.groups import Band, Group, groups
 from bot.understanding.nlu_data import kind_of
 
 if TYPE_CHECKING:
+    from bot.unanswered.groups import Band, Group
     from bot.understanding.classifier import Classification
 
 HINTS = 3  # nearest intents that are named
@@ -58,14 +58,16 @@ def fit_decision(context: typer.Context) -> None:
     out.print(f"{len(decision.weights)} pieces of evidence weighed; {folder / FILE}")
 
 
-def unanswered_groups(house: App, now: dt.datetime) -> list[Group]:
+def unanswered_groups(house: App, now: dt.datetime) -> "list[Group]":
     """The largest first. What fewer than eleven people ask is in none."""
+    from bot.unanswered.groups import groups  # numpy, which a worker does without
+
     with house.database.read() as connection:
         questions = kept.all_words(connection, house.database.keyring, now)
     return groups(questions, house.classifier.word_counts)
 
 
-def _hints(house: App, group: Group) -> list[tuple[str, float]]:
+def _hints(house: App, group: "Group") -> list[tuple[str, float]]:
     words = " ".join(word for word in group.wording if word != GONE)
     return nearest(next(house.classifier.classify(house.normaliser.plain(words))))
 
@@ -81,11 +83,11 @@ def _named(hints: list[tuple[str, float]]) -> str:
     return ", ".join(f"{intent} {p:.2f}" for intent, p in hints)
 
 
-def _people(band: Band) -> str:
+def _people(band: "Band") -> str:
     return f"{band.least} people or more" if band.most is None else f"{band.least}-{band.most} people"
 
 
-def _block(found: list[tuple[Group, list[tuple[str, float]]]]) -> Iterator[str]:
+def _block(found: "list[tuple[Group, list[tuple[str, float]]]]") -> Iterator[str]:
     """Rasa's format with the intent left open: as it stands, `banduong check` refuses it."""
     yield from ('version: "3.1"', "nlu:")
     for group, hints in found:
