@@ -75,7 +75,7 @@ def _alone(model_folder: Path) -> Iterator[None]:
 
 
 def _train_and_keep(nlu_folder: Path, model_folder: Path, mark: str, progress: Progress) -> EmbeddedClassifier:
-    progress("Learning from nlu/data (two or three minutes, once)")
+    progress("Learning from nlu/data (some minutes, once)")
     data = nlu_folder / "data"
     model = train(read_examples(data), read_phrases(data), Normaliser.from_file(nlu_folder / "teencode.yml"))
     model.save(model_folder, mark)
